@@ -1,0 +1,168 @@
+/**
+ * The closed union of everything that can go wrong. Each code has a heading in docs/errors.md (a test compares the two):
+ * what causes it, what happens to the event, what to do.
+ */
+
+/**
+ * `retryable`: the same event may succeed later, so it goes back to its queue and, when its receives are spent, to the
+ * dead-letter queue. Not retryable: waiting can't help, so the event is kept at once in the refused store.
+ */
+interface ErrorRule {
+  readonly retryable: boolean;
+  readonly nextAction: string;
+}
+
+const ERROR_RULES = {
+  event_not_json: {
+    retryable: false,
+    nextAction: "Correct the publisher so that it sends JSON, then publish the event again.",
+  },
+  event_invalid: {
+    retryable: false,
+    nextAction: "Correct the named field in the publisher, then publish the event again.",
+  },
+  event_version_unknown: { retryable: false, nextAction: 'Publish the event with version "1", or upgrade tenantkeys.' },
+  event_type_unknown: { retryable: false, nextAction: "Publish one of the event types listed in docs/events.md." },
+  event_too_large: { retryable: false, nextAction: "Send only the fields of the schema: the detail may hold 16 KiB." },
+  identifier_invalid: { retryable: false, nextAction: "Use an identifier of the form that the message names." },
+  settings_invalid: { retryable: false, nextAction: "Correct the named field in stacks/stages.ts and deploy again." },
+  generation_conflict: {
+    retryable: false,
+    nextAction: "Publish the wanted declaration again with a higher generation.",
+  },
+  state_conflict: { retryable: false, nextAction: "See docs/lifecycle.md for what this event may do in this state." },
+  role_taken: {
+    retryable: false,
+    nextAction:
+      "Rename or delete the role that tenantkeys didn't make, then run: tenantkeys replay --refused --tenant <tenantId>",
+  },
+  alias_taken: {
+    retryable: false,
+    nextAction:
+      "Delete the alias that tenantkeys didn't make, then run: tenantkeys replay --refused --tenant <tenantId>",
+  },
+  key_taken: {
+    retryable: false,
+    nextAction:
+      "Remove the tenantkeys tags from the key that tenantkeys didn't make, then run: tenantkeys replay --refused --tenant <tenantId>",
+  },
+  key_missing: {
+    retryable: false,
+    nextAction:
+      "Find the key that the registry names: if it was deleted, the tenant's data needs a decision by a person.",
+  },
+  key_disabled: { retryable: false, nextAction: "Find out who disabled the key; enable it, then replay the event." },
+  key_pending_deletion: {
+    retryable: false,
+    nextAction: "Find out who scheduled the deletion; cancel it and enable the key, then replay the event.",
+  },
+  attempts_exhausted: {
+    retryable: false,
+    nextAction:
+      "Look at the tenant's keys (tenantkeys plan <tenantId>) and at the worker's logs before replaying: CreateKey was lost several times.",
+  },
+  policy_not_contained: {
+    retryable: false,
+    nextAction: "Report this: tenantkeys refused to apply a key policy of its own.",
+  },
+  policy_rejected: {
+    retryable: false,
+    nextAction: "Check that every role that the stage's settings name exists, then replay the event.",
+  },
+  quota_exceeded: { retryable: false, nextAction: "Ask AWS for a higher quota, then run: tenantkeys replay --refused" },
+  access_denied: {
+    retryable: true,
+    nextAction: "Give the named permission back (deploy the stage again), then run: tenantkeys replay --dlq",
+  },
+  role_not_visible: {
+    retryable: true,
+    nextAction: "Nothing: IAM takes up to minutes to show a new role to KMS; it is tried again.",
+  },
+  lease_taken: { retryable: true, nextAction: "Nothing: another worker has this key in hand; it is tried again." },
+  lease_lost: { retryable: true, nextAction: "Nothing: a newer worker has taken over; it is tried again." },
+  deadline_near: {
+    retryable: true,
+    nextAction: "Nothing: the worker stopped while it still could; it is tried again.",
+  },
+  rate_limited: { retryable: true, nextAction: "Nothing: the stage's CreateKey rate is spent; it is tried again." },
+  throttled: {
+    retryable: true,
+    nextAction: "Nothing at first. If it lasts, lower the stage's concurrency or ask for a higher quota.",
+  },
+  plan_not_converging: {
+    retryable: true,
+    nextAction: "Run tenantkeys plan <tenantId> to see which part keeps differing.",
+  },
+  aws_unavailable: {
+    retryable: true,
+    nextAction: "Nothing at first: AWS or the network failed. If it lasts, look at the AWS Health Dashboard.",
+  },
+  aws_unexpected: {
+    retryable: true,
+    nextAction: "Look at the cause in the worker's log; report it if it isn't in docs/errors.md.",
+  },
+  stage_not_deployed: {
+    retryable: true,
+    nextAction: "Check --stage, --endpoint and the Region, and that the stage is deployed.",
+  },
+  publish_failed: { retryable: true, nextAction: "Nothing at first: the bus didn't take an entry; it is tried again." },
+  tenant_unknown: { retryable: false, nextAction: "List the tenants with: tenantkeys list" },
+  input_unreadable: {
+    retryable: false,
+    nextAction: "Name a readable file or directory of events, or - for standard input.",
+  },
+  record_invalid: { retryable: false, nextAction: "Look at the registry item named: it isn't as tenantkeys wrote it." },
+} as const satisfies Record<string, ErrorRule>;
+
+export type ErrorCode = keyof typeof ERROR_RULES;
+
+/** Every code, for the test that compares them with docs/errors.md. */
+export const ERROR_CODES = Object.keys(ERROR_RULES) as readonly ErrorCode[];
+
+interface ErrorDetails {
+  readonly tenantId?: string | undefined;
+  readonly keyName?: string | undefined;
+  /** The action that failed, such as `kms:CreateKey`, or the step of ours, such as `declare`. */
+  readonly step?: string | undefined;
+  /** The field of the input at fault, such as `detail.tenantId`. */
+  readonly field?: string | undefined;
+  readonly cause?: unknown;
+}
+
+/** The only error that leaves this project's packages. `cause` is always kept; messages never hold key material. */
+export class TenantKeysError extends Error {
+  override readonly name = "TenantKeysError";
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? {} : { cause: details.cause });
+    this.code = code;
+    this.details = details;
+  }
+
+  get retryable(): boolean {
+    return ERROR_RULES[this.code].retryable;
+  }
+
+  get nextAction(): string {
+    const rule: ErrorRule = ERROR_RULES[this.code];
+    return rule.nextAction.replaceAll("<tenantId>", this.details.tenantId ?? "<tenantId>");
+  }
+
+  /** The same error with what an outer layer knows: the tenant, the key, the step. What is known already stays. */
+  within(details: ErrorDetails): TenantKeysError {
+    return new TenantKeysError(this.code, this.message, { ...details, ...definedOnly(this.details) });
+  }
+}
+
+function definedOnly(details: ErrorDetails): ErrorDetails {
+  return Object.fromEntries(Object.entries(details).filter(([, value]) => value !== undefined));
+}
+
+/** Any thrown value as a TenantKeysError: ours unchanged, anything else as `aws_unexpected` with its cause. */
+export function asTenantKeysError(error: unknown): TenantKeysError {
+  if (error instanceof TenantKeysError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new TenantKeysError("aws_unexpected", message, { cause: error });
+}

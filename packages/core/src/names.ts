@@ -1,0 +1,92 @@
+/** Every name this project gives to something in AWS, and the tags that say whose it is. Names are never guessed elsewhere. */
+import type { AccountId, AliasName, AttemptId, KeyName, PolicyArn, Region, RoleArn, Stage, TenantId } from "./ids.ts";
+
+export type Tags = Readonly<Record<string, string>>;
+
+export const TENANT_TAG = "tenantkeys:tenant";
+export const KEY_TAG = "tenantkeys:key";
+export const STAGE_TAG = "tenantkeys:stage";
+export const ATTEMPT_TAG = "tenantkeys:attempt";
+/** The session tag that pins a session to a tenant: `aws:RequestTag/tenant` in trust, `aws:PrincipalTag/tenant` in use. */
+export const SESSION_TAG = "tenant";
+
+/** `alias/tenantkeys/{stage}/{tenantId}/{keyName}`: at most 107 of KMS's 256 characters. */
+export function aliasName(stage: Stage, tenantId: TenantId, keyName: KeyName): AliasName {
+  return `alias/tenantkeys/${stage}/${tenantId}/${keyName}` as AliasName;
+}
+
+/** `/tenantkeys/{stage}/`: the only path under which the provisioner may make roles. */
+export function tenantRolePath(stage: Stage): string {
+  return `/tenantkeys/${stage}/`;
+}
+
+/** `tk-{stage}-{tenantId}`: at most 60 of IAM's 64 characters. */
+export function tenantRoleName(stage: Stage, tenantId: TenantId): string {
+  return `tk-${stage}-${tenantId}`;
+}
+
+export function tenantRoleArn(accountId: AccountId, stage: Stage, tenantId: TenantId): RoleArn {
+  return `arn:aws:iam::${accountId}:role${tenantRolePath(stage)}${tenantRoleName(stage, tenantId)}` as RoleArn;
+}
+
+/** One inline policy per key name, so that two keys of a tenant never race for one document. */
+export function rolePolicyName(keyName: KeyName): string {
+  return `key-${keyName}`;
+}
+
+/** The tags of a key or role of this tenant, without the attempt. */
+export function ownershipTags(stage: Stage, tenantId: TenantId): Tags {
+  return { [STAGE_TAG]: stage, [TENANT_TAG]: tenantId };
+}
+
+export function keyTags(stage: Stage, tenantId: TenantId, keyName: KeyName, attemptId: AttemptId): Tags {
+  return { ...ownershipTags(stage, tenantId), [KEY_TAG]: keyName, [ATTEMPT_TAG]: attemptId };
+}
+
+/** True where every wanted tag is there with its value; further tags don't matter. */
+export function hasTags(tags: Tags, wanted: Tags): boolean {
+  return Object.entries(wanted).every(([name, value]) => tags[name] === value);
+}
+
+/** The path of what a stage itself owns: the provisioner's and the auditor's role, the permissions boundary. */
+export const SYSTEM_PATH = "/tenantkeys/";
+
+/**
+ * The names of a stage's own resources. They are fixed, not random: users look for them, and key policies name the
+ * provisioner's and the auditor's role.
+ */
+export function stageNames(stage: Stage) {
+  const prefix = `tenantkeys-${stage}`;
+  return {
+    registryTable: `${prefix}-registry`,
+    bus: prefix,
+    archive: `${prefix}-archive`,
+    rule: `${prefix}-sign-ups`,
+    queue: `${prefix}-provisioning`,
+    queueDeadLetter: `${prefix}-provisioning-dlq`,
+    ruleDeadLetter: `${prefix}-sign-ups-dlq`,
+    provisionFunction: `${prefix}-provision`,
+    provisionerRole: `${prefix}-provisioner`,
+    auditorRole: `${prefix}-auditor`,
+    tenantBoundary: `${prefix}-tenant-boundary`,
+    operatorPolicy: `${prefix}-operator`,
+  } as const;
+}
+
+/** The ARNs of a stage's own resources, in the `aws` partition. */
+export function stageArns(accountId: AccountId, region: Region, stage: Stage) {
+  const names = stageNames(stage);
+  return {
+    registryTable: `arn:aws:dynamodb:${region}:${accountId}:table/${names.registryTable}`,
+    bus: `arn:aws:events:${region}:${accountId}:event-bus/${names.bus}`,
+    queue: `arn:aws:sqs:${region}:${accountId}:${names.queue}`,
+    queueDeadLetter: `arn:aws:sqs:${region}:${accountId}:${names.queueDeadLetter}`,
+    ruleDeadLetter: `arn:aws:sqs:${region}:${accountId}:${names.ruleDeadLetter}`,
+    provisionerRole: `arn:aws:iam::${accountId}:role${SYSTEM_PATH}${names.provisionerRole}` as RoleArn,
+    auditorRole: `arn:aws:iam::${accountId}:role${SYSTEM_PATH}${names.auditorRole}` as RoleArn,
+    tenantBoundary: `arn:aws:iam::${accountId}:policy${SYSTEM_PATH}${names.tenantBoundary}` as PolicyArn,
+    tenantRoles: `arn:aws:iam::${accountId}:role${tenantRolePath(stage)}tk-${stage}-*`,
+    tenantAliases: `arn:aws:kms:${region}:${accountId}:alias/tenantkeys/${stage}/*`,
+    keys: `arn:aws:kms:${region}:${accountId}:key/*`,
+  } as const;
+}

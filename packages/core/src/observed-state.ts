@@ -1,0 +1,53 @@
+/** What was read from AWS about one tenant key. Documents are parsed JSON of any shape: somebody may have changed them. */
+import type { KeyArn, RoleArn } from "./ids.ts";
+import type { Tags } from "./names.ts";
+
+/** https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html */
+export type KeyState =
+  | "Creating"
+  | "Enabled"
+  | "Disabled"
+  | "PendingImport"
+  | "PendingDeletion"
+  | "PendingReplicaDeletion"
+  | "Unavailable"
+  | "Updating";
+
+export interface ObservedKey {
+  readonly keyArn: KeyArn;
+  readonly state: KeyState;
+  readonly tags: Tags;
+  readonly policy: unknown;
+  readonly rotation: { readonly enabled: boolean; readonly periodDays: number | undefined };
+}
+
+export interface ObservedRole {
+  readonly arn: RoleArn;
+  readonly path: string;
+  readonly tags: Tags;
+  readonly trustPolicy: unknown;
+  readonly boundaryArn: string | undefined;
+}
+
+/** `unreadable`: it is there, and its key's policy doesn't let us look: certainly not a key that we made. */
+export type ObservedAlias =
+  | { readonly kind: "absent" }
+  | { readonly kind: "unreadable" }
+  | { readonly kind: "present"; readonly key: ObservedKey };
+
+export interface ObservedTenantKey {
+  readonly role: ObservedRole | undefined;
+  /** The role's inline policy for this key name. */
+  readonly rolePolicy: unknown;
+  readonly alias: ObservedAlias;
+  /** Every key that carries this tenant key's tags, the alias's among them. The tagging index lags: a miss proves nothing. */
+  readonly taggedKeys: readonly ObservedKey[];
+}
+
+/** What is known of a tenant that was declared for the first time a moment ago: nothing is there. */
+export const NOTHING_OBSERVED: ObservedTenantKey = {
+  role: undefined,
+  rolePolicy: undefined,
+  alias: { kind: "absent" },
+  taggedKeys: [],
+};
