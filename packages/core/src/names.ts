@@ -86,6 +86,11 @@ export function stageArns(accountId: AccountId, region: Region, stage: Stage) {
     auditorRole: `arn:aws:iam::${accountId}:role${SYSTEM_PATH}${names.auditorRole}` as RoleArn,
     tenantBoundary: `arn:aws:iam::${accountId}:policy${SYSTEM_PATH}${names.tenantBoundary}` as PolicyArn,
     tenantRoles: `arn:aws:iam::${accountId}:role${tenantRolePath(stage)}tk-${stage}-*`,
+    /** Every role of such a name, wherever it is: a role that isn't there has no path in the ARN that IAM checks. */
+    rolesOfTenantName: [
+      `arn:aws:iam::${accountId}:role/tk-${stage}-*`,
+      `arn:aws:iam::${accountId}:role/*/tk-${stage}-*`,
+    ],
     tenantAliases: `arn:aws:kms:${region}:${accountId}:alias/tenantkeys/${stage}/*`,
     keys: `arn:aws:kms:${region}:${accountId}:key/*`,
   } as const;

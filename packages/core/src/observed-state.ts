@@ -29,7 +29,7 @@ export interface ObservedRole {
   readonly boundaryArn: string | undefined;
 }
 
-/** `unreadable`: it is there, and its key's policy doesn't let us look: certainly not a key that we made. */
+/** `unreadable`: it is certainly there, and its key's policy doesn't let us look: not a key that we made. */
 export type ObservedAlias =
   | { readonly kind: "absent" }
   | { readonly kind: "unreadable" }

@@ -1,0 +1,188 @@
+/** Applies a plan: each action is one AWS call. It decides nothing; what to do was decided in packages/core. */
+import {
+  type Action,
+  type Attempt,
+  checkContainment,
+  type DesiredTenantKey,
+  type KeyArn,
+  TenantKeysError,
+} from "@tenantkeys/core";
+import type { Clients } from "./clients.ts";
+import { createAlias, createKey, enableKeyRotation, putKeyPolicy, scheduleSpareKeyDeletion } from "./keys.ts";
+import { certainlyNotDone, errorName, narrowAwsError } from "./narrow-error.ts";
+import type { RateLimiter } from "./rate-limiter.ts";
+import { createRole, isNoSuchEntity, putRolePolicy, updateTrustPolicy } from "./roles.ts";
+import { checkDeadline, type Run, untilVisible } from "./run.ts";
+
+export interface ExecutorPorts {
+  readonly clients: Clients;
+  readonly createKeyLimiter: RateLimiter;
+  /** How long an answer that says "I can't see the role (or key) yet" is waited out. */
+  readonly visibilityBudgetMs: number;
+}
+
+export interface Applied {
+  readonly keyArn: KeyArn | undefined;
+  /** The attempt under which CreateKey was called, with what became of it; unchanged where it wasn't. */
+  readonly attempt: Attempt;
+  /** Something was there already that the plan thought absent: observe and plan again. */
+  readonly surprised: boolean;
+  /** CreateAlias said that the alias is there already. */
+  readonly aliasExists: boolean;
+  readonly error: TenantKeysError | undefined;
+}
+
+/** The mutable facts of one application of a plan. */
+interface Progress {
+  keyArn: KeyArn | undefined;
+  attempt: Attempt;
+  surprised: boolean;
+  aliasExists: boolean;
+}
+
+/**
+ * Applies the steps in order, the actions of a step side by side. It stops after the first step in which something
+ * failed or surprised, and never throws: what was reached so far is in the answer, a key that was made above all.
+ */
+export async function applyPlan(
+  ports: ExecutorPorts,
+  run: Run,
+  desired: DesiredTenantKey,
+  steps: readonly (readonly Action[])[],
+  start: { readonly keyArn: KeyArn | undefined; readonly attempt: Attempt },
+): Promise<Applied> {
+  const progress: Progress = { ...start, surprised: false, aliasExists: false };
+  for (const step of steps) {
+    const results = await Promise.allSettled(step.map((action) => applyAction(ports, run, desired, action, progress)));
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed !== undefined) return { ...progress, error: narrowAwsError(failed.reason, "apply") };
+    if (progress.surprised) break;
+  }
+  return { ...progress, error: undefined };
+}
+
+const STEP_OF_ACTION: Readonly<Record<Action["kind"], string>> = {
+  "create-role": "iam:CreateRole",
+  "update-trust-policy": "iam:UpdateAssumeRolePolicy",
+  "create-key": "kms:CreateKey",
+  "enable-rotation": "kms:EnableKeyRotation",
+  "put-role-policy": "iam:PutRolePolicy",
+  "create-alias": "kms:CreateAlias",
+  "admit-tenant": "kms:PutKeyPolicy",
+  "discard-spare-key": "kms:ScheduleKeyDeletion",
+};
+
+async function applyAction(
+  ports: ExecutorPorts,
+  run: Run,
+  desired: DesiredTenantKey,
+  action: Action,
+  progress: Progress,
+): Promise<void> {
+  const step = STEP_OF_ACTION[action.kind];
+  checkDeadline(run, step);
+  try {
+    if (action.kind === "create-role" || action.kind === "update-trust-policy") {
+      return await applyToRole(ports, run, desired, action.kind, progress);
+    }
+    if (action.kind === "create-key") return await applyCreateKey(ports, run, desired, progress);
+    if (action.kind === "discard-spare-key") return await scheduleSpareKeyDeletion(ports.clients, run, action.keyArn);
+    const keyArn = progress.keyArn;
+    if (keyArn === undefined) throw new TenantKeysError("aws_unexpected", `${step}: no key to apply it to`, { step });
+    await untilVisible(run, ports.visibilityBudgetMs, isNotVisibleYet, async () => {
+      checkDeadline(run, step);
+      await applyToKey(ports, run, desired, action.kind, keyArn, progress);
+    });
+  } catch (error) {
+    throw notVisible(error, step) ?? narrowAwsError(error, step);
+  }
+}
+
+async function applyToRole(
+  ports: ExecutorPorts,
+  run: Run,
+  desired: DesiredTenantKey,
+  kind: "create-role" | "update-trust-policy",
+  progress: Progress,
+): Promise<void> {
+  if (kind === "update-trust-policy") return updateTrustPolicy(ports.clients, run, desired.role);
+  const description = `tenantkeys: the only role that may use the keys of tenant ${desired.tenantId}`;
+  if (!(await createRole(ports.clients, run, desired.role, description))) progress.surprised = true;
+}
+
+async function applyCreateKey(
+  ports: ExecutorPorts,
+  run: Run,
+  desired: DesiredTenantKey,
+  progress: Progress,
+): Promise<void> {
+  const { attemptId } = progress.attempt;
+  try {
+    await ports.createKeyLimiter.takeTurn(run, "kms:CreateKey");
+    checkDeadline(run, "kms:CreateKey");
+  } catch (error) {
+    progress.attempt = { attemptId, outcome: "unused" };
+    throw error;
+  }
+  progress.attempt = { attemptId, outcome: "open" };
+  try {
+    const keyArn = await createKey(ports.clients, run, {
+      description: `tenantkeys: key ${desired.keyName} of tenant ${desired.tenantId}`,
+      policy: desired.creationPolicy,
+      tags: desired.keyTags(attemptId),
+    });
+    progress.keyArn = keyArn;
+    progress.attempt = { attemptId, outcome: "created", keyArn };
+  } catch (error) {
+    if (certainlyNotDone(error)) progress.attempt = { attemptId, outcome: "unused" };
+    throw error;
+  }
+}
+
+async function applyToKey(
+  ports: ExecutorPorts,
+  run: Run,
+  desired: DesiredTenantKey,
+  kind: "enable-rotation" | "put-role-policy" | "create-alias" | "admit-tenant",
+  keyArn: KeyArn,
+  progress: Progress,
+): Promise<void> {
+  const { clients } = ports;
+  switch (kind) {
+    case "enable-rotation":
+      return enableKeyRotation(clients, run, keyArn, desired.rotationPeriodDays);
+    case "put-role-policy":
+      return putRolePolicy(clients, run, desired.role, desired.rolePolicy(keyArn));
+    case "create-alias":
+      if (await createAlias(clients, run, desired.aliasName, keyArn)) return;
+      progress.surprised = true;
+      progress.aliasExists = true;
+      return;
+    case "admit-tenant":
+      refuseUncontained(desired);
+      return putKeyPolicy(clients, run, keyArn, desired.admittedPolicy);
+  }
+}
+
+/** The last look before somebody is let in: our own builder must not be able to let in a stranger either. */
+function refuseUncontained(desired: DesiredTenantKey): void {
+  const containment = checkContainment(desired.admittedPolicy, desired.context, desired.role.arn);
+  if (containment.kind === "contained") return;
+  const reasons = containment.violations.map(({ statement, reason }) => `${statement} ${reason}`).join("; ");
+  throw new TenantKeysError("policy_not_contained", `the key policy to be put isn't contained: ${reasons}`);
+}
+
+/**
+ * What AWS says of a role or key that it made a moment ago and doesn't see everywhere yet. The SDK retries none of these.
+ * https://docs.aws.amazon.com/kms/latest/developerguide/programming-eventual-consistency.html
+ */
+function isNotVisibleYet(error: unknown): boolean {
+  const name = errorName(error);
+  return name === "MalformedPolicyDocumentException" || name === "NotFoundException" || isNoSuchEntity(error);
+}
+
+function notVisible(error: unknown, step: string): TenantKeysError | undefined {
+  if (step === "kms:CreateKey" || step === "iam:CreateRole" || !isNotVisibleYet(error)) return undefined;
+  const message = error instanceof Error ? error.message : String(error);
+  return new TenantKeysError("role_not_visible", `${step}: ${message}`, { step, cause: error });
+}

@@ -1,0 +1,103 @@
+/** IAM roles: each function is one call, its answer narrowed here. */
+import {
+  CreateRoleCommand,
+  GetRoleCommand,
+  GetRolePolicyCommand,
+  PutRolePolicyCommand,
+  UpdateAssumeRolePolicyCommand,
+} from "@aws-sdk/client-iam";
+import { type DesiredTenantKey, type ObservedRole, type PolicyDocument, parseRoleArn } from "@tenantkeys/core";
+import type { Clients } from "./clients.ts";
+import { errorName, narrowAwsError } from "./narrow-error.ts";
+import type { Run } from "./run.ts";
+
+type DesiredRole = DesiredTenantKey["role"];
+
+/** @returns false where a role of this name exists already, whoever's it is */
+export async function createRole(clients: Clients, run: Run, role: DesiredRole, description: string): Promise<boolean> {
+  const command = new CreateRoleCommand({
+    RoleName: role.name,
+    Path: role.path,
+    Description: description,
+    AssumeRolePolicyDocument: JSON.stringify(role.trustPolicy),
+    PermissionsBoundary: role.boundaryArn,
+    Tags: Object.entries(role.tags).map(([Key, Value]) => ({ Key, Value })),
+  });
+  try {
+    await clients.iam.send(command, { abortSignal: run.signal });
+    return true;
+  } catch (error) {
+    if (errorName(error) === "EntityAlreadyExistsException" || errorName(error) === "EntityAlreadyExists") return false;
+    throw error;
+  }
+}
+
+export async function putRolePolicy(
+  clients: Clients,
+  run: Run,
+  role: DesiredRole,
+  policy: PolicyDocument,
+): Promise<void> {
+  const command = new PutRolePolicyCommand({
+    RoleName: role.name,
+    PolicyName: role.policyName,
+    PolicyDocument: JSON.stringify(policy),
+  });
+  await clients.iam.send(command, { abortSignal: run.signal });
+}
+
+export async function updateTrustPolicy(clients: Clients, run: Run, role: DesiredRole): Promise<void> {
+  const command = new UpdateAssumeRolePolicyCommand({
+    RoleName: role.name,
+    PolicyDocument: JSON.stringify(role.trustPolicy),
+  });
+  await clients.iam.send(command, { abortSignal: run.signal });
+}
+
+/** The role as it is, or undefined where there is none. */
+export async function readRole(clients: Clients, run: Run, roleName: string): Promise<ObservedRole | undefined> {
+  try {
+    const { Role } = await clients.iam.send(new GetRoleCommand({ RoleName: roleName }), { abortSignal: run.signal });
+    return {
+      arn: parseRoleArn(Role?.Arn ?? ""),
+      path: Role?.Path ?? "",
+      tags: Object.fromEntries((Role?.Tags ?? []).map((tag) => [tag.Key ?? "", tag.Value ?? ""])),
+      trustPolicy: parseUrlEncoded(Role?.AssumeRolePolicyDocument),
+      boundaryArn: Role?.PermissionsBoundary?.PermissionsBoundaryArn,
+    };
+  } catch (error) {
+    if (isNoSuchEntity(error)) return undefined;
+    throw narrowAwsError(error, "iam:GetRole");
+  }
+}
+
+/** The role's inline policy of this name, or undefined where there is none. */
+export async function readRolePolicy(
+  clients: Clients,
+  run: Run,
+  roleName: string,
+  policyName: string,
+): Promise<unknown> {
+  try {
+    const command = new GetRolePolicyCommand({ RoleName: roleName, PolicyName: policyName });
+    const { PolicyDocument: text } = await clients.iam.send(command, { abortSignal: run.signal });
+    return parseUrlEncoded(text);
+  } catch (error) {
+    if (isNoSuchEntity(error)) return undefined;
+    throw narrowAwsError(error, "iam:GetRolePolicy");
+  }
+}
+
+export function isNoSuchEntity(error: unknown): boolean {
+  return errorName(error) === "NoSuchEntityException" || errorName(error) === "NoSuchEntity";
+}
+
+/** IAM gives documents back URL-encoded (RFC 3986). */
+function parseUrlEncoded(text: string | undefined): unknown {
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(decodeURIComponent(text));
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * Every role and policy of the stage. Keys aren't in here: the provisioner's and the auditor's rights on a key come from
+ * that key's own policy, so neither can touch a key that tenantkeys didn't make.
+ */
+import {
+  ATTEMPT_TAG,
+  CRYPTOGRAPHIC_ACTIONS,
+  KEY_TAG,
+  type PolicyStatement,
+  policyDocument,
+  STAGE_TAG,
+  SYSTEM_PATH,
+  TENANT_TAG,
+  tenantPermissionsBoundary,
+} from "@tenantkeys/core";
+import { retained } from "./retained.ts";
+import { accountId, arns, context, names, region, settings } from "./stage.ts";
+
+export const tenantBoundary = new aws.iam.Policy(
+  "TenantBoundary",
+  {
+    name: names.tenantBoundary,
+    path: SYSTEM_PATH,
+    description: "The most that a tenant's role may ever do",
+    policy: JSON.stringify(tenantPermissionsBoundary(context, settings.tenantDataActions)),
+  },
+  retained(arns.tenantBoundary),
+);
+
+const makeRoles: readonly PolicyStatement[] = [
+  {
+    Sid: "MakeTenantRolesUnderTheBoundaryOnly",
+    Effect: "Allow",
+    Action: ["iam:CreateRole", "iam:PutRolePolicy"],
+    Resource: arns.tenantRoles,
+    Condition: { StringEquals: { "iam:PermissionsBoundary": arns.tenantBoundary } },
+  },
+  {
+    Sid: "TagTenantRolesAndChangeTheirTrust",
+    Effect: "Allow",
+    Action: ["iam:TagRole", "iam:UpdateAssumeRolePolicy"],
+    Resource: arns.tenantRoles,
+  },
+  {
+    Sid: "ReadRolesOfTheirNames",
+    Effect: "Allow",
+    Action: ["iam:GetRole", "iam:GetRolePolicy"],
+    Resource: arns.rolesOfTenantName,
+  },
+];
+
+const makeKeys: readonly PolicyStatement[] = [
+  {
+    // Every resource, because a key has no ARN before it is made; our request tag narrows it to keys of this stage.
+    Sid: "MakeKeysOfThisStage",
+    Effect: "Allow",
+    Action: "kms:CreateKey",
+    Resource: "*",
+    Condition: { StringEquals: { [`aws:RequestTag/${STAGE_TAG}`]: settings.stage } },
+  },
+  {
+    // Every key, because CreateKey with tags needs TagResource on a key without an ARN yet; only our tags may be given.
+    Sid: "TagKeysOfThisStageWhenMade",
+    Effect: "Allow",
+    Action: "kms:TagResource",
+    Resource: arns.keys,
+    Condition: {
+      StringEquals: { [`aws:RequestTag/${STAGE_TAG}`]: settings.stage },
+      "ForAllValues:StringEquals": { "aws:TagKeys": [STAGE_TAG, TENANT_TAG, KEY_TAG, ATTEMPT_TAG] },
+    },
+  },
+  { Sid: "NameKeys", Effect: "Allow", Action: "kms:CreateAlias", Resource: arns.tenantAliases },
+  {
+    // Every resource, because tag:GetResources knows no narrower one. It reads names and tags, nothing else.
+    Sid: "FindKeysByTag",
+    Effect: "Allow",
+    Action: "tag:GetResources",
+    Resource: "*",
+  },
+  {
+    // Every key, because it is a refusal: whatever a key policy says one day, this role never encrypts or decrypts.
+    Sid: "NeverUseAnyKey",
+    Effect: "Deny",
+    Action: [...CRYPTOGRAPHIC_ACTIONS],
+    Resource: "*",
+  },
+];
+
+const work: readonly PolicyStatement[] = [
+  {
+    Sid: "KeepTheRegistry",
+    Effect: "Allow",
+    Action: "dynamodb:PutItem",
+    Resource: arns.registryTable,
+  },
+  { Sid: "Reply", Effect: "Allow", Action: "events:PutEvents", Resource: arns.bus },
+  {
+    Sid: "TakeWorkFromTheQueue",
+    Effect: "Allow",
+    Action: ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
+    Resource: arns.queue,
+  },
+  {
+    Sid: "WriteItsLog",
+    Effect: "Allow",
+    Action: ["logs:CreateLogStream", "logs:PutLogEvents"],
+    Resource: `arn:aws:logs:${region}:${accountId}:log-group:/aws/lambda/${names.provisionFunction}:*`,
+  },
+];
+
+/**
+ * The worker's role. It is made by SST's Function component under these arguments (stacks/provisioning.ts): handing SST a
+ * finished role would need one without a path, as SST 4.17 takes what follows the first slash of an ARN for its name.
+ */
+export const provisionerRoleArgs: aws.iam.RoleArgs = {
+  name: names.provisionerRole,
+  path: SYSTEM_PATH,
+  description: "tenantkeys: makes tenants' keys and roles, and can use none of them",
+  assumeRolePolicy: JSON.stringify(
+    policyDocument([
+      { Sid: "Lambda", Effect: "Allow", Principal: { Service: "lambda.amazonaws.com" }, Action: "sts:AssumeRole" },
+    ]),
+  ),
+  inlinePolicies: [
+    { name: "provisioner", policy: JSON.stringify(policyDocument([...makeRoles, ...makeKeys, ...work])) },
+  ],
+  // Not AWS's AWSLambdaBasicExecutionRole, which may write every log group of the account.
+  managedPolicyArns: [],
+};
+
+const audit: readonly PolicyStatement[] = [
+  {
+    Sid: "ReadTenantRoles",
+    Effect: "Allow",
+    Action: ["iam:GetRole", "iam:GetRolePolicy"],
+    Resource: arns.rolesOfTenantName,
+  },
+  // Every resource, because tag:GetResources knows no narrower one. It reads names and tags, nothing else.
+  { Sid: "FindKeysByTag", Effect: "Allow", Action: "tag:GetResources", Resource: "*" },
+];
+
+export const auditorRole = new aws.iam.Role(
+  "Auditor",
+  {
+    name: names.auditorRole,
+    path: SYSTEM_PATH,
+    description: "tenantkeys: reads tenants' keys and roles, changes nothing",
+    assumeRolePolicy: JSON.stringify(
+      policyDocument([
+        {
+          // The account, because who audits is decided by IAM: a principal needs sts:AssumeRole on this role as well.
+          Sid: "WhomIamAllows",
+          Effect: "Allow",
+          Principal: { AWS: `arn:aws:iam::${accountId}:root` },
+          Action: "sts:AssumeRole",
+        },
+      ]),
+    ),
+    inlinePolicies: [{ name: "auditor", policy: JSON.stringify(policyDocument(audit)) }],
+  },
+  retained(names.auditorRole),
+);
+
+const operate: readonly PolicyStatement[] = [
+  { Sid: "PublishSignUps", Effect: "Allow", Action: "events:PutEvents", Resource: arns.bus },
+  {
+    Sid: "ReadTheRegistryAndSettleRefusals",
+    Effect: "Allow",
+    Action: ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan"],
+    Resource: arns.registryTable,
+  },
+  {
+    Sid: "ReplayDeadLetters",
+    Effect: "Allow",
+    Action: [
+      "sqs:ChangeMessageVisibility",
+      "sqs:DeleteMessage",
+      "sqs:GetQueueUrl",
+      "sqs:GetQueueAttributes",
+      "sqs:ReceiveMessage",
+    ],
+    Resource: [arns.queueDeadLetter, arns.ruleDeadLetter],
+  },
+  { Sid: "FeedTheQueue", Effect: "Allow", Action: ["sqs:GetQueueUrl", "sqs:SendMessage"], Resource: arns.queue },
+  { Sid: "PlanAsAuditor", Effect: "Allow", Action: "sts:AssumeRole", Resource: arns.auditorRole },
+];
+
+/** To be attached to the role of whoever runs the `tenantkeys` command. */
+export const operatorPolicy = new aws.iam.Policy("Operator", {
+  name: names.operatorPolicy,
+  path: SYSTEM_PATH,
+  description: "tenantkeys: what the command line needs",
+  policy: JSON.stringify(policyDocument(operate)),
+});

@@ -1,0 +1,31 @@
+/** The registry: one table per stage, which says whose key is whose. */
+
+import { retained } from "./retained.ts";
+import { context, names, settings } from "./stage.ts";
+
+export const registry = new sst.aws.Dynamo("Registry", {
+  fields: { pk: "string", sk: "string" },
+  primaryIndex: { hashKey: "pk", rangeKey: "sk" },
+  deletionProtection: true,
+  transform: {
+    table: (table, options) => {
+      table.name = names.registryTable;
+      table.pointInTimeRecovery = { enabled: true };
+      Object.assign(options, retained(names.registryTable));
+    },
+  },
+});
+
+/** What the stage was deployed with, for the command line: it plans with the same settings as the worker. */
+export const deployedSettings = new aws.dynamodb.TableItem("StageSettings", {
+  tableName: registry.name,
+  hashKey: "pk",
+  rangeKey: "sk",
+  item: JSON.stringify({
+    pk: { S: "STAGE" },
+    sk: { S: "SETTINGS" },
+    settings: { S: JSON.stringify(settings) },
+    accountId: { S: context.accountId },
+    region: { S: context.region },
+  }),
+});
