@@ -1,0 +1,12 @@
+export type { Emulator, StartEmulatorOptions } from "./emulator.ts";
+export {
+  connectEmulator,
+  LOCAL_ACCOUNT_ID,
+  LOCAL_CREDENTIALS,
+  LOCAL_REGION,
+  openEmulator,
+  startEmulator,
+} from "./emulator.ts";
+export { LocalAwsError, type LocalAwsErrorCode } from "./errors.ts";
+export { ensurePythonEnvironment } from "./python-environment.ts";
+export { type CallCount, countKeyAndRoleMutations, readCalls, resetCalls } from "./calls.ts";
