@@ -1,3 +1,4 @@
+export { type CallCount, countKeyAndRoleMutations, readCalls, resetCalls } from "./calls.ts";
 export type { Emulator, StartEmulatorOptions } from "./emulator.ts";
 export {
   connectEmulator,
@@ -9,4 +10,3 @@ export {
 } from "./emulator.ts";
 export { LocalAwsError, type LocalAwsErrorCode } from "./errors.ts";
 export { ensurePythonEnvironment } from "./python-environment.ts";
-export { type CallCount, countKeyAndRoleMutations, readCalls, resetCalls } from "./calls.ts";

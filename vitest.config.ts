@@ -1,0 +1,32 @@
+import { defineConfig } from "vitest/config";
+
+const EMULATOR_TESTS = ["packages/**/*.emulator.test.ts"];
+const E2E_TESTS = ["test/e2e/**/*.e2e.test.ts"];
+
+/** Each project is run by name from test/run.ts; those that start an emulator run file by file, as two cores carry one. */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["packages/**/*.test.ts", "events/**/*.test.ts", "test/**/*.test.ts"],
+          exclude: ["**/node_modules/**", ...EMULATOR_TESTS, ...E2E_TESTS, "test/infra/**"],
+        },
+      },
+      { test: { name: "infra", include: ["test/infra/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 240_000 } },
+      {
+        test: {
+          name: "emulator",
+          include: EMULATOR_TESTS,
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 240_000,
+        },
+      },
+      {
+        test: { name: "e2e", include: E2E_TESTS, fileParallelism: false, testTimeout: 120_000, hookTimeout: 240_000 },
+      },
+    ],
+  },
+});
