@@ -1,6 +1,6 @@
 /** Reads back what AWS has, with the account's root, so that tests judge AWS's state and not our own records of it. */
-import { ListRolePoliciesCommand, ListRolesCommand } from "@aws-sdk/client-iam";
-import { EncryptCommand, KMSClient, ListAliasesCommand } from "@aws-sdk/client-kms";
+import { ListRolePoliciesCommand } from "@aws-sdk/client-iam";
+import { EncryptCommand, KMSClient } from "@aws-sdk/client-kms";
 import { clientConfig, findKeysByTags, readKey, startRun, systemClock } from "@tenantkeys/aws";
 import {
   aliasName,
@@ -53,32 +53,4 @@ export async function encryptAsTenant(stage: LocalStage, tenant: string, key = "
   const kms = new KMSClient(clientConfig({ ...stage.at, credentials }));
   const keyId = (await readTenantKey(stage, tenant, key)).aliasKeyArn;
   await kms.send(new EncryptCommand({ KeyId: keyId, Plaintext: Buffer.from("x") })).finally(() => kms.destroy());
-}
-
-/** How many keys, aliases and roles of the stage there are. */
-export async function countAll(
-  stage: LocalStage,
-): Promise<{ readonly keys: number; readonly aliases: number; readonly roles: number }> {
-  const prefix = `alias/tenantkeys/${stage.settings.stage}/`;
-  let aliases = 0;
-  for (let marker: string | undefined; ; ) {
-    const page = await stage.root.kms.send(new ListAliasesCommand({ Limit: 100, ...(marker && { Marker: marker }) }));
-    aliases += (page.Aliases ?? []).filter((alias) => alias.AliasName?.startsWith(prefix)).length;
-    if (!page.Truncated) break;
-    marker = page.NextMarker;
-  }
-  let roles = 0;
-  for (let marker: string | undefined; ; ) {
-    const PathPrefix = `/tenantkeys/${stage.settings.stage}/`;
-    const page = await stage.iam.send(
-      new ListRolesCommand({ PathPrefix, MaxItems: 1000, ...(marker && { Marker: marker }) }),
-    );
-    roles += page.Roles?.length ?? 0;
-    if (!page.IsTruncated) break;
-    marker = page.Marker;
-  }
-  const keys = await findKeysByTags(stage.root, startRun(systemClock, 60_000, 1_000), {
-    "tenantkeys:stage": stage.settings.stage,
-  });
-  return { keys: keys.length, aliases, roles };
 }

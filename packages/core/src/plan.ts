@@ -99,8 +99,10 @@ function unaliasedKey(taggedKeys: readonly ObservedKey[], recorded: RecordedKeys
   return taggedKeys.find((key) => key.tags[ATTEMPT_TAG] === newest?.attemptId && key.state === "Enabled");
 }
 
+/** An attempt that is known to have made one key didn't make another, whatever tags somebody copied onto it. */
 function isRecordedAttempt(key: ObservedKey, recorded: RecordedKeys): boolean {
-  return recorded.attempts.some((attempt) => attempt.attemptId === key.tags[ATTEMPT_TAG]);
+  const attempt = recorded.attempts.find(({ attemptId }) => attemptId === key.tags[ATTEMPT_TAG]);
+  return attempt !== undefined && (attempt.keyArn === undefined || attempt.keyArn === key.keyArn);
 }
 
 function refuseKey(desired: DesiredTenantKey, key: ObservedKey, recorded: RecordedKeys): TenantKeysError | undefined {

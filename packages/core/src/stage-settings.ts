@@ -62,20 +62,24 @@ const stageSettingsSchema = z.strictObject({
   logRetentionDays: z._default(z.literal([1, 7, 14, 30, 90, 180, 365, 731, 3653]), 90),
   /** The ceiling of what a tenant's role may ever do beside using keys (the permissions boundary). */
   tenantDataActions: z._default(
-    z.array(
-      z.string().check(
-        z.regex(
-          /^(s3|dynamodb|secretsmanager|sqs|sns):[A-Za-z]+$/,
-          "expected one action of s3, dynamodb, secretsmanager, sqs or sns, without a wildcard",
+    z
+      .array(
+        z
+          .string()
+          .check(
+            z.regex(
+              /^(s3|dynamodb|secretsmanager|sqs|sns):[A-Za-z]+$/,
+              "expected one action of s3, dynamodb, secretsmanager, sqs or sns, without a wildcard",
+            ),
+          ),
+      )
+      .check(
+        noneTwice,
+        z.refine(
+          (actions) => JSON.stringify(actions).length <= TENANT_DATA_ACTION_CHARACTERS_MAX,
+          `expected at most ${TENANT_DATA_ACTION_CHARACTERS_MAX} characters together, so that the boundary holds them`,
         ),
       ),
-    ).check(
-      noneTwice,
-      z.refine(
-        (actions) => JSON.stringify(actions).length <= TENANT_DATA_ACTION_CHARACTERS_MAX,
-        `expected at most ${TENANT_DATA_ACTION_CHARACTERS_MAX} characters together, so that the boundary holds them`,
-      ),
-    ),
     [
       "s3:DeleteObject",
       "s3:GetObject",

@@ -99,8 +99,7 @@ export const tenantKeyProvisioningFailedSchema = z.looseObject({
 
 /** The JSON Schema of each reply's detail, as kept in events/{detail-type}/v1.schema.json. */
 export function replyJsonSchema(detailType: Reply["detailType"]): Record<string, unknown> {
-  const schema =
-    detailType === "TenantKeyProvisioned" ? tenantKeyProvisionedSchema : tenantKeyProvisioningFailedSchema;
+  const schema = detailType === "TenantKeyProvisioned" ? tenantKeyProvisionedSchema : tenantKeyProvisioningFailedSchema;
   return {
     $id: `urn:tenantkeys:events:${detailType}:v1`,
     title: `${detailType}, version 1: the detail of the event`,

@@ -4,6 +4,8 @@ AWS has this in CloudTrail. Tests count calls with it, and compare what a role u
 `GET /_strict/calls` gives it as JSON, `DELETE /_strict/calls` starts anew.
 """
 
+import contextlib
+import contextvars
 import json
 from collections import Counter, defaultdict
 
@@ -18,12 +20,25 @@ RESOURCES_MAX = 5
 _counts = Counter()
 _resources = defaultdict(list)
 _principals = {}
+_counting = contextvars.ContextVar("strict_ministack_counting", default=True)
+
+
+@contextlib.contextmanager
+def uncounted():
+    """For asking whether somebody would be allowed, which is no call of theirs."""
+    token = _counting.set(False)
+    try:
+        yield
+    finally:
+        _counting.reset(token)
 
 
 @wrap(evaluator, "enforce")
 def enforce(original, access_key_id, iam_action, service, region, resource_arn="*", service_context=None):
     """Counts one permission check. Imported before checks.py, so that each further check of a request counts as well."""
     denied = original(access_key_id, iam_action, service, region, resource_arn, service_context)
+    if not _counting.get():
+        return denied
     call = (_principal(access_key_id), iam_action, denied is None)
     _counts[call] += 1
     resources = _resources[call]

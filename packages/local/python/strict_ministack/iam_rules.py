@@ -3,9 +3,11 @@
 import json
 
 from ministack.core import iam_actions
+from ministack.core.responses import get_account_id
 from ministack.services import iam
 from ministack.services import sts
 
+from .checks import ALSO
 from .patching import wrap
 from .principals import as_list, unknown_principal
 
@@ -62,7 +64,15 @@ def request_tag_context(original, service, iam_action, body, params):
         keys["iam:PermissionsBoundary"] = boundary
     if action.startswith(("Attach", "Detach")) and _param(params, "PolicyArn"):
         keys["iam:PolicyARN"] = _param(params, "PolicyArn")
+    if action == "CreateRole" and _param(params, "Tags.member.1.Key"):
+        keys[ALSO] = [("iam:TagRole", _new_role_arn(params), dict(keys))]
     return keys
+
+
+def _new_role_arn(params):
+    """API Reference, CreateRole: tags given there need iam:TagRole on the role as well."""
+    path = _param(params, "Path") or "/"
+    return f"arn:aws:iam::{get_account_id()}:role{path}{_param(params, 'RoleName')}"
 
 
 @wrap(iam, "_create_role")

@@ -1,0 +1,161 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { checkContainment } from "./containment.ts";
+import { USE_ACTIONS } from "./key-actions.ts";
+import { admittedKeyPolicy, creationKeyPolicy, recoveryStatements } from "./key-policy.ts";
+import { tenantRoleArn } from "./names.ts";
+import { ACCOUNT_ID, ACME, exampleContext } from "./test-support.ts";
+
+const CONTEXT = exampleContext();
+const ROLE = tenantRoleArn(ACCOUNT_ID, CONTEXT.stage, ACME);
+const ADMITTED = admittedKeyPolicy(CONTEXT, ROLE);
+const OWN_FORMS = [creationKeyPolicy(CONTEXT), ADMITTED];
+const PRINCIPALS: readonly string[] = [ROLE, CONTEXT.provisionerRoleArn, CONTEXT.auditorRoleArn];
+
+test("both forms of our own key policy are contained, with and without administrators", () => {
+  for (const context of [CONTEXT, exampleContext({ administratorRoleArns: [] })]) {
+    expect(checkContainment(creationKeyPolicy(context), context, ROLE)).toEqual({ kind: "contained" });
+    expect(checkContainment(admittedKeyPolicy(context, ROLE), context, ROLE)).toEqual({ kind: "contained" });
+  }
+});
+
+test("a policy that admits another tenant's role is violated for this tenant", () => {
+  const globex = `${ROLE.slice(0, -4)}globex`;
+  expect(checkContainment(ADMITTED, CONTEXT, globex as typeof ROLE)).toEqual({
+    kind: "violated",
+    violations: [{ statement: "UseByTenant", reason: `lets in ${ROLE}` }],
+  });
+});
+
+test("a recovery statement for other administrators than this stage's is violated", () => {
+  const other = exampleContext({ administratorRoleArns: ["arn:aws:iam::111122223333:role/people/Intern"] });
+  const policy = { Version: "2012-10-17", Statement: recoveryStatements(other) };
+  expect(checkContainment(policy, CONTEXT, ROLE)).toMatchObject({
+    kind: "violated",
+    violations: [{ statement: "RecoverByAdministrators" }],
+  });
+});
+
+test("every violation is reported, by Sid or by place", () => {
+  const policy = { Statement: [{ Effect: "Allow" }, ...ADMITTED.Statement, { Sid: "Last", Effect: "Maybe" }] };
+  expect(checkContainment(policy, CONTEXT, ROLE)).toEqual({
+    kind: "violated",
+    violations: [
+      { statement: "#1", reason: "has a principal that isn't a list of AWS principals" },
+      { statement: "Last", reason: "has an Effect that is neither Allow nor Deny" },
+    ],
+  });
+});
+
+test.each([undefined, null, "{}", 7, [], [ADMITTED]])("what isn't a policy document is violated: %j", (policy) => {
+  expect(checkContainment(policy, CONTEXT, ROLE).kind).toBe("violated");
+});
+
+const strangers = fc
+  .oneof(
+    fc.constantFrom(
+      "*",
+      "111122223333",
+      "arn:aws:iam::111122223333:root",
+      "arn:aws:iam::444455556666:root",
+      "AROAEXAMPLEROLEID1234",
+      `${ROLE}-2`,
+      ROLE.toUpperCase(),
+      `${ROLE}*`,
+    ),
+    fc.string(),
+  )
+  .filter((name) => !PRINCIPALS.includes(name));
+
+const own = fc.constantFrom(...PRINCIPALS);
+const oneOrMany = (names: fc.Arbitrary<string>) => fc.oneof(names, fc.array(names, { minLength: 1, maxLength: 3 }));
+const useActions = fc.subarray([...USE_ACTIONS], { minLength: 1 });
+const wildcards = fc.constantFrom("*", "kms:*", "KMS:*", "kms:Decrypt*", "kms:?ecrypt", "kms:Re*", "*:Decrypt");
+
+const strangersStatements = fc.oneof(
+  fc.record({ Principal: fc.record({ AWS: oneOrMany(strangers) }), Action: useActions }),
+  fc.record({
+    Principal: fc.tuple(own, strangers).map((names) => ({ AWS: names })),
+    Action: fc.constant("kms:DescribeKey"),
+  }),
+  fc.record({ Principal: fc.constant("*"), Action: useActions }),
+  fc.record({ Principal: fc.record({ AWS: oneOrMany(own) }), Action: oneOrMany(wildcards) }),
+  fc.record({ NotPrincipal: fc.record({ AWS: oneOrMany(own) }), Action: useActions }),
+  fc.record({ Principal: fc.record({ AWS: own }), NotPrincipal: fc.record({ AWS: own }), Action: useActions }),
+  fc.record({ Principal: fc.record({ AWS: own }), NotAction: oneOrMany(fc.string()) }),
+  fc.record({ Principal: fc.record({ Federated: fc.string() }), Action: useActions }),
+  fc.record({ Principal: fc.record({ Service: fc.string() }), Action: useActions }),
+  fc.record({ Principal: fc.record({ AWS: own, Service: fc.string() }), Action: fc.constant("kms:DescribeKey") }),
+);
+
+const conditions = fc.option(
+  fc.dictionary(
+    fc.constantFrom("StringEquals", "ArnEquals", "Bool", "ForAllValues:StringEquals"),
+    fc.dictionary(fc.constantFrom("aws:PrincipalArn", "aws:PrincipalType", "kms:ViaService"), fc.string()),
+  ),
+  { nil: undefined },
+);
+
+test("no policy is contained once a statement lets in a stranger, or names by a wildcard or by what it leaves out", () => {
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...OWN_FORMS),
+      strangersStatements,
+      conditions,
+      fc.nat(6),
+      (form, statement, condition, place) => {
+        const added = { Sid: "Added", Effect: "Allow", Resource: "*", ...statement, Condition: condition };
+        const policy: unknown = JSON.parse(
+          JSON.stringify({ ...form, Statement: form.Statement.toSpliced(place, 0, added as never) }),
+        );
+        expect(checkContainment(policy, CONTEXT, ROLE)).toMatchObject({
+          kind: "violated",
+          violations: [{ statement: "Added" }],
+        });
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
+test("no recovery statement is contained with another action, condition or condition value", () => {
+  const [recovery] = recoveryStatements(CONTEXT);
+  if (recovery === undefined) throw new Error("the example has an administrator");
+  const changes = fc.oneof(
+    fc.string().map((action) => ({ Action: [...recovery.Action, action] })),
+    fc
+      .constantFrom("StringEquals", "ArnLike", "StringLike", "ArnEqualsIfExists", "ForAnyValue:ArnEquals")
+      .map((operator) => ({
+        Condition: { [operator]: recovery.Condition?.ArnEquals },
+      })),
+    fc.string().map((value) => ({ Condition: { ArnEquals: { "aws:PrincipalArn": value } } })),
+    fc.constantFrom("aws:SourceArn", "aws:userid").map((key) => ({ Condition: { ArnEquals: { [key]: ROLE } } })),
+    fc.constant({ Condition: undefined }),
+    fc.constant({ Condition: {} }),
+    fc.constant({ NotAction: "kms:Encrypt" }),
+  );
+  fc.assert(
+    fc.property(changes, (change) => {
+      const policy = { Statement: [{ ...recovery, ...change }] };
+      expect(checkContainment(policy, CONTEXT, ROLE).kind).toBe("violated");
+    }),
+  );
+});
+
+test("what only narrows stays contained: denials of anybody, and conditions on the tenant's own statement", () => {
+  const denials = fc.record({
+    Effect: fc.constant("Deny"),
+    Principal: fc.oneof(fc.constant("*"), fc.record({ AWS: fc.string() })),
+    NotAction: fc.string(),
+  });
+  fc.assert(
+    fc.property(fc.array(denials, { maxLength: 3 }), conditions, (denied, condition) => {
+      const narrowed = ADMITTED.Statement.map((statement) =>
+        statement.Sid === "UseByTenant" ? { ...statement, Condition: condition } : statement,
+      );
+      expect(checkContainment({ ...ADMITTED, Statement: [...denied, ...narrowed] }, CONTEXT, ROLE)).toEqual({
+        kind: "contained",
+      });
+    }),
+  );
+});

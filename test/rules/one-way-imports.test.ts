@@ -1,0 +1,74 @@
+/** The lint rule that keeps dependencies pointing one way fails a deliberate violation, and lets the right ones pass. */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const ROOT = join(import.meta.dirname, "../..");
+/** A tree of its own, so that no violation ever stands in the real one. */
+const tree = mkdtempSync(join(tmpdir(), "tenantkeys-lint-"));
+
+afterAll(() => rmSync(tree, { recursive: true, force: true }));
+
+const use = (name: string) => `import { x } from "${name}";\nexport const y = x;\n`;
+
+const REFUSED: readonly (readonly [string, string])[] = [
+  ["packages/core/src/violation.ts", use("@aws-sdk/client-kms")],
+  ["packages/core/src/violation.ts", use("@tenantkeys/aws")],
+  ["packages/core/src/violation.ts", use("../../aws/src/keys.ts")],
+  ["packages/core/src/violation.ts", use("node:crypto")],
+  ["packages/core/src/violation.ts", "export const x = process.env.HOME;\n"],
+  ["packages/core/src/violation.ts", "export const x = () => fetch('https://example.com');\n"],
+  ["packages/aws/src/violation.ts", use("@tenantkeys/cli")],
+  ["packages/aws/src/violation.ts", use("@tenantkeys/local")],
+  ["packages/functions/src/violation.ts", use("@aws-sdk/client-kms")],
+  ["packages/functions/src/violation.ts", use("@tenantkeys/local")],
+  ["packages/cli/src/violation.ts", use("@aws-sdk/client-sqs")],
+  ["packages/cli/src/violation.ts", use("@tenantkeys/functions")],
+  ["packages/local/src/violation.ts", use("@tenantkeys/cli")],
+  ["stacks/violation.ts", use("@tenantkeys/aws")],
+];
+
+const ACCEPTED: readonly (readonly [string, string])[] = [
+  ["packages/core/src/fine.ts", use("zod/mini")],
+  ["packages/aws/src/fine.ts", use("@aws-sdk/client-kms")],
+  ["packages/aws/src/fine.ts", use("@tenantkeys/core")],
+  ["packages/functions/src/fine.ts", use("@tenantkeys/aws")],
+  ["packages/local/src/fine.ts", use("@aws-sdk/client-s3")],
+  ["stacks/fine.ts", use("@tenantkeys/core")],
+];
+
+/** The same configuration that the project is linted with, but for git, which the tree doesn't have. */
+function lintConfig(): string {
+  const { vcs: _vcs, $schema: _schema, ...config } = JSON.parse(readFileSync(join(ROOT, "biome.json"), "utf8"));
+  return JSON.stringify(config);
+}
+
+const fileOf = (kind: string, index: number, path: string) => path.replace(/(\w+)\.ts$/, `${kind}-${index}.ts`);
+
+let report = "";
+
+beforeAll(() => {
+  writeFileSync(join(tree, "biome.json"), lintConfig());
+  for (const [kind, cases] of [["refused", REFUSED] as const, ["accepted", ACCEPTED] as const]) {
+    cases.forEach(([path, source], index) => {
+      const file = join(tree, fileOf(kind, index, path));
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, source);
+    });
+  }
+  const biome = join(ROOT, "node_modules/.bin/biome");
+  const { stdout, stderr } = spawnSync(biome, ["lint", "--max-diagnostics=none"], { cwd: tree, encoding: "utf8" });
+  report = `${stdout}${stderr}`;
+});
+
+describe("the one-way rule", () => {
+  it.each(REFUSED.map((line, index) => [...line, index] as const))("refuses in %s: %s", (path, _source, index) => {
+    expect(report).toMatch(new RegExp(`${fileOf("refused", index, path)}:\\d+:\\d+ lint/style/noRestricted`));
+  });
+
+  it.each(ACCEPTED.map((line, index) => [...line, index] as const))("accepts in %s: %s", (path, _source, index) => {
+    expect(report).not.toContain(fileOf("accepted", index, path));
+  });
+});
