@@ -37,7 +37,7 @@ export function signUpEnvelope(
   };
 }
 
-export async function queueUrl(stage: LocalStage, name: string): Promise<string> {
+async function queueUrl(stage: LocalStage, name: string): Promise<string> {
   return (await stage.root.sqs.send(new GetQueueUrlCommand({ QueueName: name }))).QueueUrl ?? "";
 }
 
@@ -95,7 +95,7 @@ export interface ReplyTap {
   next(what: string, wanted: (reply: Reply) => boolean): Promise<Reply>;
 }
 
-export interface Reply {
+interface Reply {
   readonly detailType: string;
   readonly detail: Readonly<Record<string, unknown>>;
 }

@@ -181,8 +181,11 @@ function isNotVisibleYet(error: unknown): boolean {
   return name === "MalformedPolicyDocumentException" || name === "NotFoundException" || isNoSuchEntity(error);
 }
 
+/** Their documents name only roles that are older than the tenant, so what they are refused for doesn't pass by waiting. */
+const NAME_NO_NEW_ROLE = ["kms:CreateKey", "iam:CreateRole", "iam:UpdateAssumeRolePolicy"];
+
 function notVisible(error: unknown, step: string): TenantKeysError | undefined {
-  if (step === "kms:CreateKey" || step === "iam:CreateRole" || !isNotVisibleYet(error)) return undefined;
+  if (NAME_NO_NEW_ROLE.includes(step) || !isNotVisibleYet(error)) return undefined;
   const message = error instanceof Error ? error.message : String(error);
   return new TenantKeysError("role_not_visible", `${step}: ${message}`, { step, cause: error });
 }

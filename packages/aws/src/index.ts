@@ -4,6 +4,7 @@ export * from "./in-turn.ts";
 export * from "./keys.ts";
 export * from "./narrow-error.ts";
 export * from "./observer.ts";
+export * from "./operator/index.ts";
 export * from "./provision-tenant-key.ts";
 export * from "./publisher.ts";
 export * from "./rate-limiter.ts";

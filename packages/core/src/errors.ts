@@ -72,7 +72,8 @@ const ERROR_RULES = {
   quota_exceeded: { retryable: false, nextAction: "Ask AWS for a higher quota, then run: tenantkeys replay --refused" },
   access_denied: {
     retryable: true,
-    nextAction: "Give the named permission back (deploy the stage again), then run: tenantkeys replay --dlq",
+    nextAction:
+      "Give the named principal the named permission. What the worker gave up meanwhile comes back with: tenantkeys replay --dlq",
   },
   role_not_visible: {
     retryable: true,

@@ -1,11 +1,17 @@
-"""EventBridge: entries that PutEvents refuses one by one."""
+"""EventBridge: entries that PutEvents refuses one by one, and the time that an entry brings with it."""
 
+import contextvars
 import json
 
 from ministack.services import eventbridge
 from ministack.core.responses import json_response
 
 from .patching import wrap
+
+ENTRIES_MAX = 10
+
+# The time of the entry being put, in epoch seconds; None where it brings none.
+_entry_time = contextvars.ContextVar("strict_ministack_entry_time", default=None)
 
 
 @wrap(eventbridge, "_put_events")
@@ -14,19 +20,28 @@ def put_events(original, data, allow_aws_source=False):
 
     Entries fail one by one: the answer is 200, and the failed ones keep their places in it.
     """
-    entries = data.get("Entries", [])
-    failures = [_failure(entry) for entry in entries]
-    if not any(failures):
+    if not 1 <= len(data.get("Entries", [])) <= ENTRIES_MAX:
         return original(data, allow_aws_source)
-    good = [entry for entry, failure in zip(entries, failures) if failure is None]
-    answer = original({**data, "Entries": good}, allow_aws_source)
-    if answer[0] != 200:
-        return answer
-    body = json.loads(answer[2])
-    placed = iter(body["Entries"])
-    results = [failure or next(placed) for failure in failures]
-    failed = body["FailedEntryCount"] + sum(failure is not None for failure in failures)
+    results = [_failure(entry) or _put_entry(original, data, entry, allow_aws_source) for entry in data["Entries"]]
+    failed = sum("ErrorCode" in result for result in results)
     return json_response({"FailedEntryCount": failed, "Entries": results})
+
+
+def _put_entry(original, data, entry, allow_aws_source):
+    """EventBridge, PutEventsRequestEntry: Time is the time of the event; the time of the call where none is given."""
+    token = _entry_time.set(entry.get("Time"))
+    try:
+        answer = original({**data, "Entries": [entry]}, allow_aws_source)
+    finally:
+        _entry_time.reset(token)
+    return json.loads(answer[2])["Entries"][0]
+
+
+@wrap(eventbridge, "_now_ts")
+def now_ts(original):
+    """See `_put_entry`: ministack gives every event the time of the call."""
+    time = _entry_time.get()
+    return original() if time is None else time
 
 
 def _failure(entry):

@@ -1,7 +1,7 @@
 import { DeployError } from "./deploy-error.ts";
 import { answerPolicyDocument } from "./policy-document-call.ts";
 
-export interface FoundRole {
+interface FoundRole {
   readonly name: string;
   readonly arn: string;
   readonly path: string;

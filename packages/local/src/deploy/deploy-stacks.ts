@@ -15,7 +15,7 @@ export interface DeployOptions {
   readonly onResource?: (done: number, type: string, name: string) => void;
 }
 
-export interface DeployedResource {
+interface DeployedResource {
   readonly type: string;
   /** Pulumi's logical name; the physical one is in `id` or at the end of `arn`. */
   readonly name: string;

@@ -13,7 +13,7 @@ export interface PulumiModule {
   readonly [name: string]: unknown;
 }
 
-export interface PulumiMocks {
+interface PulumiMocks {
   newResource(args: MockResource): Promise<{ id: string; state: Readonly<Record<string, unknown>> }>;
   call(args: { readonly token: string; readonly inputs: Record<string, unknown> }): Promise<object>;
 }
@@ -41,7 +41,7 @@ export interface ReadRequest {
 
 type Callback = (error: unknown, response: unknown) => void;
 
-export interface PulumiMonitor {
+interface PulumiMonitor {
   registerResource(request: RegisterRequest, callback: Callback): Promise<void>;
   readResource(request: ReadRequest, callback: Callback): Promise<void>;
 }

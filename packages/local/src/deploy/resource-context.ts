@@ -51,7 +51,7 @@ export function createContext(config: ClientConfig & { readonly accountId: strin
 }
 
 /** True for an AWS error of one of these codes. */
-export function isAwsError(error: unknown, ...codes: readonly string[]): boolean {
+function isAwsError(error: unknown, ...codes: readonly string[]): boolean {
   return error instanceof Error && codes.some((code) => error.name === code);
 }
 

@@ -5,7 +5,7 @@ import type { ResourceRequest } from "./resource-provider.ts";
  * How one Pulumi input becomes a parameter of an AWS call. Every input has to be named by its rule:
  * one that isn't is refused, because an input dropped in silence would make the local AWS weaker than the real one.
  */
-export type InputRule<Name extends string> =
+type InputRule<Name extends string> =
   | Name
   | { readonly to: Name; readonly convert: (value: unknown, path: string) => unknown }
   /** The resource's own code passes it on, by another call or as a part of another parameter. */

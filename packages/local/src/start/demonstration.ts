@@ -19,7 +19,7 @@ export function loadSamples(tenants: number | undefined): Promise<readonly Sampl
 }
 
 /** @throws Error where the bus took less than all of them */
-export async function publishAll(
+async function publishAll(
   operator: Operator,
   samples: readonly Sample[],
   onProgress: OnProgress,

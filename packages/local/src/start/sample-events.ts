@@ -3,7 +3,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 /** What a publisher hands to the bus. A refused sample's `detail` may be anything. */
-export interface SampleEvent {
+interface SampleEvent {
   readonly source: string;
   readonly "detail-type": string;
   readonly time?: string;

@@ -1,0 +1,80 @@
+/** What the worker would do for a tenant key now: the same observe and plan, and nothing applied. */
+import {
+  desiredTenantKey,
+  type KeyArn,
+  type KeyName,
+  type KeyRecord,
+  type KeyState,
+  type ObservedTenantKey,
+  type Plan,
+  plan,
+  type RoleArn,
+  type TenantId,
+  TenantKeysError,
+} from "@tenantkeys/core";
+import type { Clients } from "../clients.ts";
+import { observeTenantKey } from "../observer.ts";
+import type { Registry } from "../registry.ts";
+import type { Run } from "../run.ts";
+import type { DeployedStage } from "./stage-settings-item.ts";
+
+export interface PlanPorts extends DeployedStage {
+  readonly registry: Registry;
+  /** Whose reads these are: the auditor's, whom every key policy lets look. */
+  readonly observing: Clients;
+}
+
+export interface ObservedSummary {
+  readonly role: { readonly arn: RoleArn; readonly boundaryArn: string | undefined } | undefined;
+  readonly alias: "absent" | "unreadable" | "present";
+  readonly keys: readonly {
+    readonly keyArn: KeyArn;
+    readonly state: KeyState;
+    readonly rotationPeriodDays: number | undefined;
+    readonly aliased: boolean;
+  }[];
+}
+
+export interface TenantKeyPlan {
+  readonly tenantId: TenantId;
+  readonly keyName: KeyName;
+  /** Absent where the registry doesn't know the key: it is planned as if it were declared with profile `default`. */
+  readonly record: KeyRecord | undefined;
+  readonly observed: ObservedSummary;
+  readonly plan: Plan;
+}
+
+/** @throws TenantKeysError `settings_invalid` where the stage lacks the record's profile, or what reading throws */
+export async function planTenantKey(
+  ports: PlanPorts,
+  run: Run,
+  tenantId: TenantId,
+  keyName: KeyName,
+): Promise<TenantKeyPlan> {
+  const record = await ports.registry.get(run, tenantId, keyName);
+  const profileName = record?.profile ?? "default";
+  const profile = ports.settings.profiles[profileName];
+  if (profile === undefined) {
+    const message = `key "${keyName}" of tenant ${tenantId} has profile "${profileName}", which this stage doesn't have`;
+    throw new TenantKeysError("settings_invalid", message, { tenantId, keyName, step: "plan" });
+  }
+  const desired = desiredTenantKey(ports.context, tenantId, keyName, profile);
+  const recorded = record ?? { attempts: [] };
+  const observed = await observeTenantKey(ports.observing, run, desired, recorded);
+  return { tenantId, keyName, record, observed: summarize(observed), plan: plan(desired, observed, recorded) };
+}
+
+function summarize({ role, alias, taggedKeys }: ObservedTenantKey): ObservedSummary {
+  const aliased = alias.kind === "present" ? alias.key : undefined;
+  const others = taggedKeys.filter((key) => key.keyArn !== aliased?.keyArn);
+  return {
+    role: role === undefined ? undefined : { arn: role.arn, boundaryArn: role.boundaryArn },
+    alias: alias.kind,
+    keys: [...(aliased === undefined ? [] : [aliased]), ...others].map((key) => ({
+      keyArn: key.keyArn,
+      state: key.state,
+      rotationPeriodDays: key.rotation.enabled ? key.rotation.periodDays : undefined,
+      aliased: key === aliased,
+    })),
+  };
+}

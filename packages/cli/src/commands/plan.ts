@@ -1,0 +1,96 @@
+import type { TenantKeyPlan } from "@tenantkeys/aws";
+import { type Action, type KeyName, parseKeyName, parseTenantId, type TenantId } from "@tenantkeys/core";
+import type { Command } from "commander";
+import { EXIT, type ExitCode, worse } from "../exit-codes.ts";
+import { identifier } from "../option-parsers.ts";
+import { errorData } from "../output.ts";
+import { plainText } from "../plain-text.ts";
+import type { Session } from "../ports.ts";
+import { type Act, addExamples } from "./command.ts";
+
+interface PlanOptions {
+  readonly tenantId: TenantId;
+  /** Absent: every key of the tenant that the registry knows, or `default` where it knows none. */
+  readonly keyName: KeyName | undefined;
+  readonly asCaller: boolean;
+}
+
+async function planTenant(session: Session, options: PlanOptions): Promise<ExitCode> {
+  const { operator, run, output, progress } = session;
+  const { tenantId, asCaller } = options;
+  const plans: TenantKeyPlan[] = [];
+  for (const keyName of await keyNamesOf(session, options)) {
+    progress.update(`reading key ${keyName} of ${tenantId}`);
+    plans.push(await operator.planKey(run, tenantId, keyName, { asCaller }));
+  }
+  output.answer({ tenantId, keys: plans.map(planData) }, () => plans.map(describePlan).join("\n"));
+  return plans.map((plan) => (differs(plan) ? EXIT.differs : EXIT.done)).reduce(worse, EXIT.done);
+}
+
+async function keyNamesOf({ operator, run }: Session, options: PlanOptions): Promise<readonly KeyName[]> {
+  if (options.keyName !== undefined) return [options.keyName];
+  const records = await operator.keysOfTenant(run, options.tenantId);
+  return records.length === 0 ? [parseKeyName("default")] : records.map((record) => record.keyName);
+}
+
+function differs({ plan, record }: TenantKeyPlan): boolean {
+  return plan.kind === "refused" || plan.steps.length > 0 || record?.state !== "active";
+}
+
+function planData(planned: TenantKeyPlan) {
+  const { keyName, record, observed, plan } = planned;
+  const outcome =
+    plan.kind === "refused"
+      ? { kind: "refused", error: errorData(plan.error) }
+      : { kind: "ready", keyArn: plan.keyArn, steps: plan.steps };
+  return { keyName, differs: differs(planned), plan: outcome, observed, record };
+}
+
+function describePlan(planned: TenantKeyPlan): string {
+  const { tenantId, keyName, record, observed, plan } = planned;
+  const lines = [`${tenantId}/${keyName}: ${record?.state ?? "unknown to the registry, planned as a new sign-up"}`];
+  const keys = observed.keys.map((key) => `${key.keyArn} (${key.state}${key.aliased ? ", aliased" : ""})`);
+  lines.push(`  role: ${observed.role?.arn ?? "absent"}`, `  alias: ${observed.alias}`);
+  lines.push(`  keys: ${keys.length === 0 ? "none found" : keys.join(", ")}`);
+  if (plan.kind === "refused") {
+    lines.push(`  refused: ${plan.error.code}: ${plan.error.message}`, `  next: ${plan.error.nextAction}`);
+  } else if (plan.steps.length > 0) {
+    plan.steps.forEach((step, index) => {
+      lines.push(`  step ${index + 1}: ${step.map(actionText).join("; ")}`);
+    });
+  } else if (record?.state === "active") {
+    lines.push("  nothing to do");
+  } else {
+    lines.push(`  nothing to do on AWS, but the registry says ${record?.state}: replay the tenant's sign-up`);
+  }
+  return `${lines.map(plainText).join("\n")}\n`;
+}
+
+const ACTION_TEXT: Readonly<Record<Action["kind"], string>> = {
+  "create-role": "create the role",
+  "update-trust-policy": "correct the role's trust policy",
+  "create-key": "create the key",
+  "enable-rotation": "set the key's rotation",
+  "put-role-policy": "put the role's policy for this key",
+  "create-alias": "create the alias",
+  "admit-tenant": "let the tenant's role in by the key policy",
+  "discard-spare-key": "schedule the deletion of a spare key that never let the tenant in",
+};
+
+function actionText(action: Action): string {
+  const text = ACTION_TEXT[action.kind];
+  return action.kind === "discard-spare-key" ? `${text} (${action.keyArn})` : text;
+}
+
+export function addPlan(program: Command, act: Act): void {
+  const command = program
+    .command("plan")
+    .description("say what is still needed for a tenant's keys, from what AWS has now; changes nothing")
+    .argument("<tenantId>", "the tenant", identifier(parseTenantId))
+    .option("--key-name <name>", "only this key (default: every key that the registry knows)", identifier(parseKeyName))
+    .option("--as-caller", "read with your own credentials instead of as the stage's auditor role")
+    .action((tenantId: TenantId, flags: { readonly keyName?: KeyName; readonly asCaller?: boolean }) =>
+      act((session) => planTenant(session, { tenantId, keyName: flags.keyName, asCaller: flags.asCaller === true })),
+    );
+  addExamples(command, ["tenantkeys plan acme", "tenantkeys plan acme --key-name payroll --json"]);
+}

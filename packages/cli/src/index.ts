@@ -1,0 +1,3 @@
+export { EXIT, type ExitCode } from "./exit-codes.ts";
+export type { CliPorts } from "./ports.ts";
+export { runCli } from "./program.ts";

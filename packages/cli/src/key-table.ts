@@ -1,0 +1,19 @@
+import type { KeyRecord } from "@tenantkeys/core";
+import { timeText } from "./plain-text.ts";
+import { textTable } from "./text-table.ts";
+
+/** Tenant keys as a table for people. */
+export function keyTable(records: readonly KeyRecord[]): string {
+  return textTable(
+    ["TENANT", "KEY", "STATE", "GENERATION", "PROFILE", "UPDATED", "KEY ARN"],
+    records.map((record) => [
+      record.tenantId,
+      record.keyName,
+      record.failure === undefined ? record.state : `${record.state} (${record.failure.code})`,
+      record.generation,
+      record.profile,
+      timeText(record.updatedAtMs),
+      record.keyArn,
+    ]),
+  );
+}

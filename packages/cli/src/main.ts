@@ -1,0 +1,31 @@
+/** Runs the command in this process. bin/tenantkeys.mjs comes here once it has a Node that runs TypeScript. */
+import { connectOperator, systemClock } from "@tenantkeys/aws";
+import { runCli } from "./program.ts";
+import { INPUT_BYTES_MAX, tooLarge } from "./read-events.ts";
+
+// `tenantkeys list | head` closes the pipe when it has enough: that is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+});
+
+async function readStdin(): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of process.stdin) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes > INPUT_BYTES_MAX) throw tooLarge("standard input");
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  stdout: (text) => process.stdout.write(text),
+  stderr: (text) => process.stderr.write(text),
+  stderrIsTerminal: process.stderr.isTTY === true,
+  environment: process.env,
+  clock: systemClock,
+  readStdin,
+  connect: connectOperator,
+});

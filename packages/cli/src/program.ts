@@ -1,0 +1,122 @@
+/** The command line: its options, its commands, and the way from arguments to an exit code. */
+import { readFileSync } from "node:fs";
+import { startRun } from "@tenantkeys/aws";
+import { asTenantKeysError } from "@tenantkeys/core";
+import { Command, CommanderError } from "commander";
+import { type Act, addExamples } from "./commands/command.ts";
+import { addList } from "./commands/list.ts";
+import { addPlan } from "./commands/plan.ts";
+import { addRefused } from "./commands/refused.ts";
+import { addReplay } from "./commands/replay.ts";
+import { addShow } from "./commands/show.ts";
+import { addSignUp } from "./commands/signup.ts";
+import { EXIT, type ExitCode } from "./exit-codes.ts";
+import { type GlobalFlags, globalOptions } from "./global-options.ts";
+import { createOutput } from "./output.ts";
+import { plainText } from "./plain-text.ts";
+import type { CliPorts, Session } from "./ports.ts";
+import { createProgress } from "./progress.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** No command goes on longer: a terminal that was forgotten shouldn't hold messages or sessions. */
+const COMMAND_MS = 60 * 60 * 1000;
+/** Left after that to give messages back. */
+const CLOSING_MS = 30_000;
+
+/**
+ * @param args without the program's name
+ * @returns the exit code; everything that goes wrong is said on stderr, and nothing is thrown
+ */
+export async function runCli(args: readonly string[], ports: CliPorts): Promise<ExitCode> {
+  let exitCode: ExitCode = EXIT.done;
+  const program: Command = createProgram(ports, async (work) => {
+    exitCode = await inSession(program.opts<GlobalFlags>(), ports, work);
+  });
+  try {
+    await program.parseAsync([...args], { from: "user" });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done;
+    if (error instanceof CommanderError || error instanceof UsageError) return sayUsage(program, args, ports, error);
+    throw error;
+  }
+}
+
+/** @throws UsageError, for which the caller knows which command it was */
+async function inSession(
+  flags: GlobalFlags,
+  ports: CliPorts,
+  work: (session: Session) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  const options = globalOptions(flags, ports.environment);
+  const quiet = ports.stderrIsTerminal ? "line" : "none";
+  const progress = createProgress(
+    ports.stderr,
+    ports.clock,
+    options.progress && !ports.stderrIsTerminal ? "lines" : quiet,
+  );
+  const output = createOutput(ports.stdout, ports.stderr, options.json, progress);
+  const run = startRun(ports.clock, COMMAND_MS, CLOSING_MS);
+  try {
+    const { region, endpoint } = options;
+    const operator = await ports.connect({ region, endpoint }, run, options.stage);
+    try {
+      return await work({ operator, run, output, progress, readStdin: ports.readStdin });
+    } finally {
+      operator.close();
+    }
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    output.error(asTenantKeysError(error));
+    return EXIT.failed;
+  } finally {
+    progress.clear();
+  }
+}
+
+function createProgram(ports: CliPorts, act: Act): Command {
+  const program = new Command("tenantkeys")
+    .description("One KMS key, alias and least-privilege role per tenant: sign tenants up, look, plan and replay.")
+    .version(version())
+    .option("--stage <name>", "the stage (default: TENANTKEYS_STAGE, or dev)")
+    .option("--endpoint <url>", "an AWS other than AWS's own (default: AWS_ENDPOINT_URL)")
+    .option("--region <region>", "the AWS Region (default: AWS_REGION, AWS_DEFAULT_REGION)")
+    .option("--json", "answer as one JSON document on stdout, errors as JSON on stderr")
+    .option("--progress", "show progress on stderr where it isn't a terminal as well")
+    .configureHelp({ showGlobalOptions: true })
+    .exitOverride()
+    // Errors are said in one place (sayUsage), as text or JSON.
+    .configureOutput({ writeOut: ports.stdout, writeErr: () => {}, outputError: () => {} });
+  for (const add of [addSignUp, addList, addShow, addPlan, addReplay, addRefused]) add(program, act);
+  return addExamples(program, [
+    "tenantkeys signup acme --wait",
+    "tenantkeys list --stage production --json",
+    "AWS_ENDPOINT_URL=http://127.0.0.1:4566 tenantkeys replay --dlq --dry-run",
+  ]);
+}
+
+function sayUsage(
+  program: Command,
+  args: readonly string[],
+  ports: CliPorts,
+  error: CommanderError | UsageError,
+): ExitCode {
+  const command = program.commands.find((candidate) => args.includes(candidate.name()));
+  const name = ["tenantkeys", command?.name()].filter(Boolean).join(" ");
+  // Without any command commander has nothing to say but its help.
+  const said = "code" in error && error.code === "commander.help" ? "no command was given" : error.message;
+  const message = plainText(said.replace(/^error: /, ""));
+  const expected = `${name} ${(command ?? program).usage()}`;
+  const help = `${name} --help`;
+  ports.stderr(
+    args.includes("--json")
+      ? `${JSON.stringify({ error: { code: "usage", message, expected, help } })}\n`
+      : `error: ${message}\nexpected: ${expected}\nhelp: ${help}\n`,
+  );
+  return EXIT.usage;
+}
+
+function version(): string {
+  const manifest: { version: string } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+  return manifest.version;
+}
