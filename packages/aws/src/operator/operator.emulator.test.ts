@@ -1,0 +1,377 @@
+import { CreateTableCommand } from "@aws-sdk/client-dynamodb";
+import { CreateEventBusCommand, PutRuleCommand, PutTargetsCommand } from "@aws-sdk/client-eventbridge";
+import { CreatePolicyCommand, CreateRoleCommand, PutRolePolicyCommand } from "@aws-sdk/client-iam";
+import {
+  CreateQueueCommand,
+  DeleteMessageCommand,
+  GetQueueAttributesCommand,
+  GetQueueUrlCommand,
+  ReceiveMessageCommand,
+  SendMessageCommand,
+  SetQueueAttributesCommand,
+} from "@aws-sdk/client-sqs";
+import { PutCommand, ScanCommand } from "@aws-sdk/lib-dynamodb";
+import {
+  type KeyRecord,
+  type LifecycleState,
+  parseAccountId,
+  parseAttemptId,
+  parseKeyName,
+  parseRegion,
+  parseStage,
+  parseTenantId,
+  policyDocument,
+  SYSTEM_PATH,
+  stageArns,
+  stageNames,
+  TenantKeysError,
+} from "@tenantkeys/core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Emulator, startEmulator } from "../../../local/src/emulator/index.ts";
+import { type Clients, createClients, destroyClients } from "../clients.ts";
+import { provisionTenantKey } from "../provision-tenant-key.ts";
+import { createPublisher } from "../publisher.ts";
+import { createRateLimiter } from "../rate-limiter.ts";
+import { createRefusedStore } from "../refused-store.ts";
+import { createRegistry } from "../registry.ts";
+import { startRun, systemClock } from "../run.ts";
+import type { DeadLetterOptions } from "./dead-letters.ts";
+import { listKeys } from "./list-keys.ts";
+import { connectOperator, type Operator } from "./operator.ts";
+import { listKeptEvents } from "./refused-events.ts";
+
+const STAGE = parseStage("test");
+const NAMES = stageNames(STAGE);
+const newRun = () => startRun(systemClock, 60_000, 1_000);
+
+let emulator: Emulator;
+let clients: Clients;
+let operator: Operator;
+
+beforeAll(async () => {
+  emulator = await startEmulator();
+  const { endpoint, region, credentials } = emulator;
+  clients = createClients({ endpoint, region, credentials });
+  await makeRegistry();
+  await makeBusAndQueues();
+  await makeSystemRoles();
+  operator = await connectOperator({ endpoint, region, credentials }, newRun(), STAGE);
+});
+
+afterAll(async () => {
+  operator?.close();
+  if (clients !== undefined) destroyClients(clients);
+  await emulator?.stop();
+});
+
+async function makeRegistry(): Promise<void> {
+  await clients.documents.send(
+    new CreateTableCommand({
+      TableName: NAMES.registryTable,
+      BillingMode: "PAY_PER_REQUEST",
+      KeySchema: [
+        { AttributeName: "pk", KeyType: "HASH" },
+        { AttributeName: "sk", KeyType: "RANGE" },
+      ],
+      AttributeDefinitions: [
+        { AttributeName: "pk", AttributeType: "S" },
+        { AttributeName: "sk", AttributeType: "S" },
+      ],
+    }),
+  );
+  const settings = { stage: STAGE, applicationRoleArns: [`arn:aws:iam::${emulator.accountId}:role/application`] };
+  const { accountId, region } = emulator;
+  await put({ pk: "STAGE", sk: "SETTINGS", settings: JSON.stringify(settings), accountId, region });
+}
+
+const put = (Item: Record<string, unknown>) =>
+  clients.documents.send(new PutCommand({ TableName: NAMES.registryTable, Item }));
+
+async function makeBusAndQueues(): Promise<void> {
+  for (const QueueName of [NAMES.queue, NAMES.queueDeadLetter, NAMES.ruleDeadLetter]) {
+    await clients.sqs.send(new CreateQueueCommand({ QueueName }));
+  }
+  const bus = { EventBusName: NAMES.bus };
+  await clients.eventBridge.send(new CreateEventBusCommand({ Name: NAMES.bus }));
+  const EventPattern = JSON.stringify({ source: ["tenantkeys.application"] });
+  await clients.eventBridge.send(new PutRuleCommand({ ...bus, Name: NAMES.rule, EventPattern }));
+  const Arn = arns().queue;
+  const policy = policyDocument([
+    {
+      Sid: "Rule",
+      Effect: "Allow",
+      Principal: { Service: "events.amazonaws.com" },
+      Action: "sqs:SendMessage",
+      Resource: Arn,
+    },
+  ]);
+  const Attributes = { Policy: JSON.stringify(policy) };
+  await clients.sqs.send(new SetQueueAttributesCommand({ QueueUrl: await urlOf(NAMES.queue), Attributes }));
+  await clients.eventBridge.send(new PutTargetsCommand({ ...bus, Rule: NAMES.rule, Targets: [{ Id: "queue", Arn }] }));
+}
+
+/** What key policies name, and the application that trust policies name. */
+async function makeSystemRoles(): Promise<void> {
+  const trust = policyDocument([
+    {
+      Sid: "Account",
+      Effect: "Allow",
+      Principal: { AWS: `arn:aws:iam::${emulator.accountId}:root` },
+      Action: "sts:AssumeRole",
+    },
+  ]);
+  const AssumeRolePolicyDocument = JSON.stringify(trust);
+  await clients.iam.send(new CreateRoleCommand({ RoleName: "application", AssumeRolePolicyDocument }));
+  for (const RoleName of [NAMES.provisionerRole, NAMES.auditorRole]) {
+    await clients.iam.send(new CreateRoleCommand({ RoleName, Path: SYSTEM_PATH, AssumeRolePolicyDocument }));
+  }
+  const audit = ["iam:GetRole", "iam:GetRolePolicy", "tag:GetResources"];
+  const allow = policyDocument([{ Sid: "Audit", Effect: "Allow", Action: audit, Resource: "*" }]);
+  const PolicyDocument = JSON.stringify(allow);
+  const RoleName = NAMES.auditorRole;
+  await clients.iam.send(new PutRolePolicyCommand({ RoleName, PolicyName: "auditor", PolicyDocument }));
+  await clients.iam.send(
+    new CreatePolicyCommand({ PolicyName: NAMES.tenantBoundary, Path: SYSTEM_PATH, PolicyDocument }),
+  );
+}
+
+function arns() {
+  return stageArns(parseAccountId(emulator.accountId), parseRegion(emulator.region), STAGE);
+}
+
+async function urlOf(QueueName: string): Promise<string> {
+  return (await clients.sqs.send(new GetQueueUrlCommand({ QueueName }))).QueueUrl ?? "";
+}
+
+/** Takes everything out of a queue for good, and gives the tenants that it named. */
+async function drain(queueName: string): Promise<readonly string[]> {
+  const QueueUrl = await urlOf(queueName);
+  const tenants: string[] = [];
+  for (let receives = 0; receives < 50; receives++) {
+    const { Messages = [] } = await clients.sqs.send(
+      new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 1 }),
+    );
+    if (Messages.length === 0) return tenants.sort();
+    for (const { Body, ReceiptHandle } of Messages) {
+      tenants.push(JSON.parse(Body ?? "").detail.tenantId);
+      await clients.sqs.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }));
+    }
+  }
+  throw new Error("the queue doesn't end");
+}
+
+/** How many messages a receive would find now, and how many are out of sight. */
+async function countIn(queueName: string): Promise<string> {
+  const QueueUrl = await urlOf(queueName);
+  const AttributeNames = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"] as const;
+  const command = new GetQueueAttributesCommand({ QueueUrl, AttributeNames: [...AttributeNames] });
+  const { Attributes } = await clients.sqs.send(command);
+  return AttributeNames.map((name) => Attributes?.[name]).join(" and ");
+}
+
+async function all<T>(values: AsyncIterable<T>): Promise<readonly T[]> {
+  const got: T[] = [];
+  for await (const value of values) got.push(value);
+  return got;
+}
+
+function record(tenantId: string, keyName: string, state: LifecycleState): KeyRecord {
+  return {
+    tenantId: parseTenantId(tenantId),
+    keyName: parseKeyName(keyName),
+    state,
+    generation: 1,
+    profile: "default",
+    attempts: [{ attemptId: parseAttemptId("attempt-1"), outcome: "open" }],
+    fence: 1,
+    leaseUntilMs: 0,
+    eventId: "event-1",
+    declaredAtMs: 1,
+    updatedAtMs: 1,
+  };
+}
+
+describe("connecting", () => {
+  test("a stage that isn't here, or has no settings, is not deployed", async () => {
+    const { endpoint, region, credentials } = emulator;
+    const connect = () => connectOperator({ endpoint, region, credentials }, newRun(), parseStage("other"));
+    await expect(connect()).rejects.toMatchObject({
+      code: "stage_not_deployed",
+      message: 'stage "other" is not deployed here: it has no registry',
+    });
+  });
+
+  test("the stage's context is the one it was deployed with", () => {
+    expect(operator.context).toMatchObject({ stage: STAGE, accountId: emulator.accountId, region: emulator.region });
+  });
+});
+
+describe("listing keys", () => {
+  const key = ({ tenantId, keyName }: KeyRecord) => `${tenantId}/${keyName}`;
+
+  test("every page is read, other items are left out, and a state narrows it", async () => {
+    const registry = createRegistry(clients, NAMES.registryTable);
+    for (let index = 0; index < 7; index++) {
+      await registry.create(newRun(), record(`listed-${index}`, "default", index < 2 ? "failed" : "active"));
+    }
+    await registry.create(newRun(), record("listed-0", "payroll", "active"));
+    const listed = await all(listKeys(clients, newRun(), NAMES.registryTable, { pageItems: 2 }));
+    expect(listed.map(key).sort()).toEqual([
+      "listed-0/default",
+      "listed-0/payroll",
+      ...[1, 2, 3, 4, 5, 6].map((index) => `listed-${index}/default`),
+    ]);
+    const failed = await all(operator.listKeys(newRun(), { state: "failed" }));
+    expect(failed.map(key).sort()).toEqual(["listed-0/default", "listed-1/default"]);
+    const ofTenant = await operator.keysOfTenant(newRun(), parseTenantId("listed-0"));
+    expect(ofTenant.map(key)).toEqual(["listed-0/default", "listed-0/payroll"]);
+    expect(ofTenant[0]).toEqual(record("listed-0", "default", "failed"));
+  });
+
+  test("an item that tenantkeys didn't write stops the list with its name", async () => {
+    await put({ pk: "TENANT#spoilt", sk: "KEY#default", entity: "TenantKey", tenantId: "spoilt" });
+    await expect(operator.keysOfTenant(newRun(), parseTenantId("spoilt"))).rejects.toMatchObject({
+      code: "record_invalid",
+      message: expect.stringContaining("TENANT#spoilt / KEY#default"),
+    });
+  });
+});
+
+describe("the refused store", () => {
+  const keep = (refusalId: string, receivedAtMs: number, body: string, tenantId: string) => {
+    const reason = new TenantKeysError("event_invalid", "detail: bad", { tenantId, field: "detail" });
+    const store = createRefusedStore(clients, NAMES.registryTable);
+    return store.keep(newRun(), { refusalId, receivedAtMs, body, eventId: `event-${refusalId}` }, reason);
+  };
+  const ids = async (filter: object) =>
+    (await operator.listRefused(newRun(), { limit: 10, ...filter })).map(({ refusalId }) => refusalId);
+
+  test("events are listed newest first, read back whole, and settled with all their parts", async () => {
+    // 11 parts, so that PART#10 stands before PART#2 in the table.
+    const long = Array.from({ length: 1_050_000 }, (_, index) => String(index % 10)).join("");
+    await keep("a", 1_000, "{}", "one");
+    await keep("b", 3_000, long, "two");
+    await keep("c", 2_000, "{}", "one");
+    expect(await ids({})).toEqual(["b", "c", "a"]);
+    expect(await ids({ limit: 2 })).toEqual(["b", "c"]);
+    expect(await ids({ tenantId: "one" })).toEqual(["c", "a"]);
+    expect(await ids({ eventId: "event-a" })).toEqual(["a"]);
+    const [kept] = await listKeptEvents(clients, newRun(), NAMES.registryTable, { limit: 1, refusalId: "b" });
+    if (kept === undefined) throw new Error("not listed");
+    expect(kept).toMatchObject({ code: "event_invalid", keptAtMs: 3_000, field: "detail", parts: 11 });
+    expect((await operator.readRefusedBody(newRun(), kept)) === long).toBe(true);
+    await operator.settleRefused(newRun(), kept);
+    expect(await ids({})).toEqual(["c", "a"]);
+    expect(await partitionsNamed("REFUSED#b")).toBe(0);
+    await expect(operator.readRefusedBody(newRun(), kept)).rejects.toMatchObject({ code: "record_invalid" });
+  });
+
+  async function partitionsNamed(pk: string): Promise<number> {
+    const { Items = [] } = await clients.documents.send(new ScanCommand({ TableName: NAMES.registryTable }));
+    return Items.filter((item) => item.pk === pk).length;
+  }
+});
+
+describe("publishing", () => {
+  test("good events reach the queue, and one that the bus can't take is kept and listed", async () => {
+    const source = "tenantkeys.application";
+    const type = { source, "detail-type": "TenantSignedUp" };
+    const events = [
+      { ...type, detail: { version: "1", tenantId: "published" } },
+      { ...type, detail: '{"tenantId":' },
+    ];
+    const outcomes = await operator.publish(newRun(), events, { keepRefused: true });
+    expect(outcomes).toMatchObject([{ kind: "accepted" }, { kind: "refused", error: { code: "event_not_json" } }]);
+    expect(await drain(NAMES.queue)).toEqual(["published"]);
+    const refusalId = outcomes[1]?.kind === "refused" ? outcomes[1].refusalId : undefined;
+    const [kept] = await operator.listRefused(newRun(), { limit: 1, refusalId });
+    if (kept === undefined) throw new Error("not kept");
+    expect(JSON.parse(await operator.readRefusedBody(newRun(), kept))).toEqual(events[1]);
+  });
+});
+
+describe("dead letters", () => {
+  const die = async (queueName: string, ...tenantIds: string[]) => {
+    const QueueUrl = await urlOf(queueName);
+    for (const tenantId of tenantIds) {
+      const MessageBody = JSON.stringify({ id: `event-${tenantId}`, detail: { version: "1", tenantId } });
+      await clients.sqs.send(new SendMessageCommand({ QueueUrl, MessageBody }));
+    }
+  };
+  const replay = async (options: Partial<DeadLetterOptions>) => {
+    const wanted = { dryRun: false, limit: 1_000, ...options };
+    const outcomes = await all(operator.replayDeadLetters(newRun(), wanted));
+    return outcomes.map(({ kind, letter }) => `${kind} ${letter.tenantId}`).sort();
+  };
+  const dead = async () => [await countIn(NAMES.queueDeadLetter), await countIn(NAMES.ruleDeadLetter)];
+  const many = Array.from({ length: 12 }, (_, index) => `many-${String(index).padStart(2, "0")}`);
+
+  test("a dry run changes nothing; then a tenant's, some, and all of the rest are replayed", async () => {
+    await die(NAMES.queueDeadLetter, ...many, "chosen");
+    await die(NAMES.ruleDeadLetter, "chosen", "zz");
+    const listed = ["chosen", "chosen", ...many, "zz"].map((tenantId) => `listed ${tenantId}`);
+    expect(await replay({ dryRun: true })).toEqual(listed);
+    expect(await dead()).toEqual(["13 and 0", "2 and 0"]);
+
+    const skipped = [...many, "zz"].map((tenantId) => `skipped ${tenantId}`);
+    expect(await replay({ tenantId: "chosen" })).toEqual(["replayed chosen", "replayed chosen", ...skipped]);
+    expect(await dead()).toEqual(["12 and 0", "1 and 0"]);
+    expect(await drain(NAMES.queue)).toEqual(["chosen", "chosen"]);
+
+    expect(await replay({ limit: 2 })).toHaveLength(2);
+    expect(await dead()).toEqual(["10 and 0", "1 and 0"]);
+    expect(await replay({})).toHaveLength(11);
+    expect(await dead()).toEqual(["0 and 0", "0 and 0"]);
+    expect(await drain(NAMES.queue)).toEqual([...many, "zz"]);
+  });
+
+  test("a caller that stops early leaves the rest to be seen by the next", async () => {
+    await die(NAMES.queueDeadLetter, "left-1", "left-2");
+    for await (const { kind } of operator.replayDeadLetters(newRun(), { dryRun: true, limit: 10 })) {
+      expect(kind).toBe("listed");
+      break;
+    }
+    expect(await dead()).toEqual(["2 and 0", "0 and 0"]);
+    await drain(NAMES.queueDeadLetter);
+  });
+});
+
+describe("planning", () => {
+  const acme = parseTenantId("acme");
+  const name = parseKeyName("default");
+
+  test("a tenant that the registry doesn't know needs everything", async () => {
+    const planned = await operator.planKey(newRun(), parseTenantId("nobody"), name, { asCaller: false });
+    expect(planned.record).toBeUndefined();
+    expect(planned.observed).toEqual({ role: undefined, alias: "absent", keys: [] });
+    const steps = planned.plan.kind === "ready" ? planned.plan.steps : [];
+    expect(steps.flat().map(({ kind }) => kind)).toContain("create-key");
+  });
+
+  test("a provisioned tenant needs nothing, as the auditor and as the caller see it", async () => {
+    await provisionTenantKey(
+      {
+        clients,
+        registry: createRegistry(clients, NAMES.registryTable),
+        publisher: createPublisher(clients.eventBridge, NAMES.bus),
+        context: operator.context,
+        profiles: operator.settings.profiles,
+        createKeyLimiter: createRateLimiter(1_000),
+        visibilityBudgetMs: 1_000,
+        leaseDurationMs: 60_000,
+        newAttemptId: () => "attempt-1",
+      },
+      newRun(),
+      { tenantId: acme, keyName: name, generation: 1, profile: "default", eventId: "event-1" },
+    );
+    for (const asCaller of [false, true]) {
+      const { plan, observed } = await operator.planKey(newRun(), acme, name, { asCaller });
+      expect(plan).toMatchObject({ kind: "ready", steps: [] });
+      expect(observed).toMatchObject({
+        role: { arn: expect.stringContaining("tk-test-acme") },
+        alias: "present",
+        keys: [{ state: "Enabled", aliased: true, rotationPeriodDays: 365 }],
+      });
+    }
+  });
+});
