@@ -24,7 +24,7 @@ export const tenantBoundary = new aws.iam.Policy(
     description: "The most that a tenant's role may ever do",
     policy: JSON.stringify(tenantPermissionsBoundary(context, settings.tenantDataActions)),
   },
-  retained(arns.tenantBoundary),
+  retained.tenantBoundary,
 );
 
 const makeRoles: readonly PolicyStatement[] = [
@@ -158,7 +158,7 @@ export const auditorRole = new aws.iam.Role(
     ),
     inlinePolicies: [{ name: "auditor", policy: JSON.stringify(policyDocument(audit)) }],
   },
-  retained(names.auditorRole),
+  retained.auditorRole,
 );
 
 const operate: readonly PolicyStatement[] = [

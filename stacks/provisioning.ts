@@ -1,7 +1,7 @@
 /** From a sign-up on the bus to the worker: rule, queue, function, and a dead-letter queue behind each hand-over. */
-import { policyDocument, SIGN_UP_DETAIL_TYPES } from "@tenantkeys/core";
+import { policyDocument, SIGN_UP_DETAIL_TYPES, workerSettings } from "@tenantkeys/core";
 import { bus } from "./bus.ts";
-import { provisionerRoleArgs } from "./permissions.ts";
+import { provisionerRoleArgs, tenantBoundary } from "./permissions.ts";
 import { registry } from "./registry.ts";
 import { retained } from "./retained.ts";
 import { accountId, names, settings } from "./stage.ts";
@@ -102,12 +102,15 @@ export const worker = queue.subscribe(
     logging: { format: "json", retention: logRetention(settings.logRetentionDays) },
     environment: {
       NODE_OPTIONS: "--enable-source-maps",
-      TENANTKEYS_STAGE_CONFIG: queue.url.apply((queueUrl) => JSON.stringify({ settings, accountId, queueUrl })),
+      TENANTKEYS_STAGE_CONFIG: queue.url.apply((queueUrl) =>
+        JSON.stringify({ settings: workerSettings(settings), accountId, queueUrl }),
+      ),
     },
     transform: {
       role: (role, options) => {
         Object.assign(role, provisionerRoleArgs);
-        Object.assign(options, retained(names.provisionerRole));
+        // The boundary first: that the role is there then says that the boundary is (stacks/retained.ts).
+        Object.assign(options, retained.provisionerRole, { dependsOn: [tenantBoundary] });
       },
     },
   },

@@ -11,7 +11,7 @@ export const registry = new sst.aws.Dynamo("Registry", {
     table: (table, options) => {
       table.name = names.registryTable;
       table.pointInTimeRecovery = { enabled: true };
-      Object.assign(options, retained(names.registryTable));
+      Object.assign(options, retained.registryTable);
     },
   },
 });

@@ -5,12 +5,25 @@
  */
 import type { CustomResourceOptions } from "@pulumi/pulumi";
 import { SYSTEM_PATH } from "@tenantkeys/core";
-import { names } from "./stage.ts";
+import { arns, names } from "./stage.ts";
 
-const keptRoles = await aws.iam.getRoles({ pathPrefix: SYSTEM_PATH, nameRegex: `^${names.provisionerRole}$` });
-const wasDeployedBefore = keptRoles.names.length > 0;
+const keptRoles = await aws.iam.getRoles({
+  pathPrefix: SYSTEM_PATH,
+  nameRegex: `^(${names.provisionerRole}|${names.auditorRole})$`,
+});
+const keptTables = await aws.dynamodb.getTables({});
 
 /** @param importId what AWS knows the resource by; Pulumi ignores it where it manages that very resource already */
-export function retained(importId: string): CustomResourceOptions {
-  return { retainOnDelete: true, ...(wasDeployedBefore ? { import: importId } : {}) };
+function keep(isThere: boolean, importId: string): CustomResourceOptions {
+  return { retainOnDelete: true, ...(isThere ? { import: importId } : {}) };
 }
+
+const hasProvisioner = keptRoles.names.includes(names.provisionerRole);
+
+export const retained = {
+  registryTable: keep(keptTables.names.includes(names.registryTable), names.registryTable),
+  provisionerRole: keep(hasProvisioner, names.provisionerRole),
+  auditorRole: keep(keptRoles.names.includes(names.auditorRole), names.auditorRole),
+  // Policies can't be listed here; the provisioner's role is only ever made after the boundary.
+  tenantBoundary: keep(hasProvisioner, arns.tenantBoundary),
+};

@@ -49,7 +49,7 @@ const ERROR_RULES = {
   key_missing: {
     retryable: false,
     nextAction:
-      "Find the key that the registry names: if it was deleted, the tenant's data needs a decision by a person.",
+      "Look at the key that the registry names as an administrator: it was deleted, or its policy names a provisioner's role that was replaced. Deciding about the tenant's data takes a person.",
   },
   key_disabled: { retryable: false, nextAction: "Find out who disabled the key; enable it, then replay the event." },
   key_pending_deletion: {

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { TenantKeysError } from "./errors.ts";
 import { parseTenantId } from "./ids.ts";
 import { tenantPermissionsBoundary } from "./permissions-boundary.ts";
-import { parseStageSettings } from "./stage-settings.ts";
+import { parseStageSettings, workerSettings } from "./stage-settings.ts";
 import { characters, exampleContext, longRoleArns } from "./test-support.ts";
 import { tenantTrustPolicy } from "./trust-policy.ts";
 
@@ -125,3 +125,27 @@ test("data actions that a permissions boundary of 6,144 characters can't hold ar
 function letters(index: number): string {
   return String.fromCharCode(65 + Math.floor(index / 26), 65 + (index % 26));
 }
+
+test("settings that the worker's environment can't hold are refused", () => {
+  const profiles = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`profile-${index}`, {}]));
+  expect(() => parseStageSettings({ ...LEAST, profiles: { default: {}, ...profiles } })).toThrow(
+    /hold \d+ bytes for the worker, more than the 3600/,
+  );
+});
+
+test("the worker is told everything but what only the stacks need, and its settings pass the check again", () => {
+  const settings = parseStageSettings(LEAST);
+  const told = workerSettings(settings);
+  expect(Object.keys(settings).filter((name) => !(name in told))).toEqual([
+    "signUpEventSources",
+    "archiveRetentionDays",
+    "logRetentionDays",
+    "tenantDataActions",
+  ]);
+  expect(parseStageSettings(told)).toEqual(settings);
+});
+
+test("event sources that the rule's pattern can't hold are refused, naming the field", () => {
+  const signUpEventSources = Array.from({ length: 8 }, (_, index) => `${index}`.repeat(256));
+  expect(() => parseStageSettings({ ...LEAST, signUpEventSources })).toThrow(/signUpEventSources: .*1800/);
+});

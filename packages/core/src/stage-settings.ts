@@ -22,6 +22,11 @@ const APPLICATION_ROLE_ARN_CHARACTERS_MAX = 1_783;
 /** The rest of the permissions boundary takes less than 500 of a managed policy's 6,144 characters. */
 const TENANT_DATA_ACTION_CHARACTERS_MAX = 5_500;
 
+/** The rest of the rule's event pattern takes less than 200 of EventBridge's 2,048 characters. */
+const EVENT_SOURCE_CHARACTERS_MAX = 1_800;
+/** Lambda's environment variables hold 4 KB together; SST's own and the queue's address take up to 450 bytes of it. */
+const WORKER_SETTINGS_BYTES_MAX = 3_600;
+
 const keyProfileSchema = z.strictObject({
   /** 90 to 2560 days. https://docs.aws.amazon.com/kms/latest/APIReference/API_EnableKeyRotation.html */
   rotationPeriodDays: z._default(wholeNumber(90, 2560), 365),
@@ -42,10 +47,16 @@ const stageSettingsSchema = z.strictObject({
   /** The people who may give access back (never use a key): see docs/security-model.md. */
   administratorRoleArns: z._default(z.array(roleArn).check(z.maxLength(5), noneTwice), []),
   /** The `source` of the events that may sign a tenant up: the bus's rule takes no others. */
-  signUpEventSources: z._default(z.array(z.string().check(z.minLength(1), z.maxLength(256))).check(z.minLength(1)), [
-    "tenantkeys.application",
-    "sbt.control.plane",
-  ]),
+  signUpEventSources: z._default(
+    z.array(z.string().check(z.minLength(1), z.maxLength(256))).check(
+      z.minLength(1),
+      z.refine(
+        (sources) => JSON.stringify(sources).length <= EVENT_SOURCE_CHARACTERS_MAX,
+        `expected at most ${EVENT_SOURCE_CHARACTERS_MAX} characters together, so that the rule's pattern holds them`,
+      ),
+    ),
+    ["tenantkeys.application", "sbt.control.plane"],
+  ),
   /** CreateKey and CreateAlias are 5 a second per account and Region by default, shared with everything in the account. */
   createKeyRatePerSecond: z._default(z.number().check(z.minimum(0.1), z.maximum(1000)), 5),
   /** Lambda's own limits for an SQS event source: 2 to 1,000. */
@@ -123,10 +134,26 @@ export function parseStageSettings(input: unknown): StageSettings {
   if (settings.profiles.default === undefined) {
     throw new TenantKeysError("settings_invalid", 'stage settings: profiles must hold one named "default"');
   }
-  return {
+  const checked: StageSettings = {
     ...settings,
     stage: settings.stage as Stage,
     applicationRoleArns: settings.applicationRoleArns.map(parseRoleArn),
     administratorRoleArns: settings.administratorRoleArns.map(parseRoleArn),
   };
+  const bytes = new TextEncoder().encode(JSON.stringify(workerSettings(checked))).length;
+  if (bytes <= WORKER_SETTINGS_BYTES_MAX) return checked;
+  const message = `stage settings: hold ${bytes} bytes for the worker, more than the ${WORKER_SETTINGS_BYTES_MAX} that fit its environment: name fewer roles or profiles`;
+  throw new TenantKeysError("settings_invalid", message);
+}
+
+/** What the worker is told: everything but what only the stacks need. It passes parseStageSettings again. */
+export function workerSettings(settings: StageSettings) {
+  const {
+    tenantDataActions: _1,
+    signUpEventSources: _2,
+    archiveRetentionDays: _3,
+    logRetentionDays: _4,
+    ...rest
+  } = settings;
+  return rest;
 }

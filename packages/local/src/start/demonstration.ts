@@ -19,11 +19,7 @@ export function loadSamples(tenants: number | undefined): Promise<readonly Sampl
 }
 
 /** @throws Error where the bus took less than all of them */
-async function publishAll(
-  operator: Operator,
-  samples: readonly Sample[],
-  onProgress: OnProgress,
-): Promise<void> {
+async function publishAll(operator: Operator, samples: readonly Sample[], onProgress: OnProgress): Promise<void> {
   const run = startRun(systemClock, 600_000, 1_000);
   for (let start = 0; start < samples.length; start += PUBLISH_CHUNK) {
     const events = samples.slice(start, start + PUBLISH_CHUNK).map((sample) => sample.event);

@@ -5,20 +5,21 @@ import type { MatrixResult } from "../isolation-matrix.ts";
 
 /** Rows shown of a long list; the rest is counted. */
 const ROWS_MAX = 60;
+/** As git shows a commit: enough to tell keys apart; `tenantkeys show` gives the whole ARN. */
+const KEY_ID_CHARACTERS = 8;
 
 export function keyTable(records: readonly KeyRecord[], publishedAtMs: number): string {
   const rows = records
     .toSorted((a, b) => a.tenantId.localeCompare(b.tenantId) || a.keyName.localeCompare(b.keyName))
     .map((record) => [
       record.tenantId,
-      record.keyName,
-      record.keyArn?.split("/").at(-1) ?? "-",
+      record.keyArn?.split("/").at(-1)?.slice(0, KEY_ID_CHARACTERS) ?? "-",
       record.aliasName ?? "-",
       record.roleArn?.split("/").at(-1) ?? "-",
       record.failure === undefined ? record.state : `${record.state} (${record.failure.code})`,
       record.activeAtMs === undefined ? "-" : `${((record.activeAtMs - publishedAtMs) / 1000).toFixed(1)} s`,
     ]);
-  return table(["tenant", "key name", "key", "alias", "role", "state", "time"], rows);
+  return table(["tenant", "key", "alias", "role", "state", "time"], rows);
 }
 
 export function refusalTable(refused: readonly KeptEvent[]): string {
