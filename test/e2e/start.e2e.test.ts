@@ -5,17 +5,23 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, it } from "vitest";
 
-const START = join(import.meta.dirname, "../../packages/local/src/start/start.ts");
+const PACKAGES = join(import.meta.dirname, "../../packages");
+const START = join(PACKAGES, "local/src/start/start.ts");
+const BIN = join(PACKAGES, "cli/bin/tenantkeys.mjs");
 
-async function start(args: readonly string[]) {
-  const { AWS_ENDPOINT_URL: _endpoint, ...env } = process.env;
-  const child = spawn(process.execPath, [START, ...args], { env });
+async function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv) {
+  const child = spawn(process.execPath, [program, ...args], { env });
   const [stdout, stderr, [exitCode]] = await Promise.all([
     text(child.stdout),
     text(child.stderr),
     once(child, "close"),
   ]);
   return { exitCode, stdout, stderr };
+}
+
+function start(args: readonly string[]) {
+  const { AWS_ENDPOINT_URL: _endpoint, ...env } = process.env;
+  return run(START, args, env);
 }
 
 it("signs the 25 samples up, refuses the bad ones, proves isolation, changes nothing the second time, and ends 0", async () => {
@@ -33,6 +39,33 @@ it("makes as many sign-ups as it is told to", async () => {
   expect(exitCode, stdout + stderr).toBe(0);
   expect(stdout).toMatch(/40 sent: 40 tenants with 40 active keys, 0 refused and kept, 0 lost/);
   expect(stdout).toMatch(/In AWS +40 keys, 40 aliases, 40 roles/);
+});
+
+it("stays with --keep, can be reached by the command line and by another npm start, and ends 0 at Ctrl-C", async () => {
+  const { AWS_ENDPOINT_URL: _endpoint, ...env } = process.env;
+  const child = spawn(process.execPath, [START, "--tenants", "2", "--keep"], { env });
+  const line = await new Promise<string>((resolve, reject) => {
+    let output = "";
+    child.stdout.on("data", (chunk) => {
+      output += chunk;
+      const found = /^AWS_ENDPOINT_URL=http:.*$/m.exec(output);
+      if (found !== null) resolve(found[0]);
+    });
+    child.once("close", () => reject(new Error(`it ended before it printed the endpoint: ${output}`)));
+  });
+  const given = Object.fromEntries(line.split(" ").map((pair) => pair.split("=", 2) as [string, string]));
+
+  const list = await run(BIN, ["list", "--json"], { ...env, ...given });
+  const again = await run(START, ["--tenants", "3", "--matrix", "2"], { ...env, ...given });
+  child.kill("SIGINT");
+  const [exitCode] = await once(child, "close");
+
+  expect(list.exitCode, list.stderr).toBe(0);
+  expect(list.stdout).toContain("tenant-00002");
+  expect(again.exitCode, again.stdout + again.stderr).toBe(0);
+  expect(again.stdout).toContain(given.AWS_ENDPOINT_URL);
+  expect(exitCode).toBe(0);
+  await expect(fetch(given.AWS_ENDPOINT_URL ?? "")).rejects.toThrow();
 });
 
 it("explains an option that it doesn't know, and ends 64", async () => {
