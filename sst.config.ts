@@ -7,8 +7,8 @@ export default $config({
     return {
       name: "tenantkeys",
       home: "aws",
-      // Production can't be removed by accident, and keeps its queues and logs even when it is. The registry, the
-      // roles and the boundary are kept for every stage (stacks/retained.ts); tenants' keys belong to no stack at all.
+      // `protect` refuses to remove production by accident. What must outlive any stage, the registry, the two roles and
+      // the boundary, is kept one by one (stacks/retained.ts); tenants' keys belong to no stack at all.
       protect: production,
       removal: production ? "retain" : "remove",
       providers: { aws: { version: "7.20.0" } },

@@ -43,7 +43,8 @@ export async function createKey(
     Tags: Object.entries(key.tags).map(([TagKey, TagValue]) => ({ TagKey, TagValue })),
   });
   const { KeyMetadata } = await clients.kmsOnce.send(command, { abortSignal: run.signal });
-  return parseKeyArn(KeyMetadata?.Arn ?? "");
+  if (KeyMetadata?.Arn !== undefined) return parseKeyArn(KeyMetadata.Arn);
+  throw new TenantKeysError("aws_unexpected", "kms:CreateKey: the reply names no key", { step: "kms:CreateKey" });
 }
 
 /** @returns false where the alias exists already, whoever's it is */

@@ -1,6 +1,7 @@
 /** Where events go that waiting can't help: kept with the reason, to be listed, corrected and replayed by an operator. */
+import { PutCommand } from "@aws-sdk/lib-dynamodb";
 import { TenantKeysError } from "@tenantkeys/core";
-import { PutItemCommand } from "dynamodb-toolbox/entity/actions/put";
+import { EntityParser } from "dynamodb-toolbox/entity/actions/parse";
 import type { Clients } from "./clients.ts";
 import { narrowAwsError } from "./narrow-error.ts";
 import { refusalEntity, refusalPartEntity, registryTable } from "./registry-table.ts";
@@ -38,14 +39,13 @@ export function createRefusedStore(clients: Clients, tableName: string): Refused
       const { code, nextAction } = reason;
       const message = reason.message.slice(0, 2000);
       const refusal = { refusalId, keptAtMs, eventId, tenantId, keyName, step, field, code, message, nextAction };
+      const put = (Item: Record<string, unknown>) =>
+        clients.documents.send(new PutCommand({ TableName: tableName, Item }), options);
       try {
         for (const [part, text] of texts.entries()) {
-          await parts.build(PutItemCommand).item({ refusalId, part, text }).send(options);
+          await put(parts.build(EntityParser).parse({ refusalId, part, text }).item);
         }
-        await refusals
-          .build(PutItemCommand)
-          .item({ ...refusal, parts: texts.length })
-          .send(options);
+        await put(refusals.build(EntityParser).parse({ ...refusal, parts: texts.length }).item);
       } catch (cause) {
         throw narrowAwsError(cause, "dynamodb:PutItem");
       }

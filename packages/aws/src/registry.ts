@@ -1,9 +1,9 @@
 /** The record of each tenant key. Every write is conditional, so a worker that was overtaken changes nothing. */
+import { GetCommand, PutCommand } from "@aws-sdk/lib-dynamodb";
 import { unmarshall } from "@aws-sdk/util-dynamodb";
 import { type KeyName, type KeyRecord, type TenantId, TenantKeysError } from "@tenantkeys/core";
 import { EntityFormatter } from "dynamodb-toolbox/entity/actions/format";
-import { GetItemCommand } from "dynamodb-toolbox/entity/actions/get";
-import { PutItemCommand } from "dynamodb-toolbox/entity/actions/put";
+import { EntityParser } from "dynamodb-toolbox/entity/actions/parse";
 import type { Clients } from "./clients.ts";
 import { errorName, narrowAwsError } from "./narrow-error.ts";
 import { keyEntity, registryTable } from "./registry-table.ts";
@@ -24,17 +24,25 @@ export interface Registry {
 
 type Entity = ReturnType<typeof keyEntity>;
 
+/**
+ * Items are made and read by dynamodb-toolbox. The two conditions are written out: its condition builder would add a
+ * tenth to the worker's bundle for them.
+ */
 export function createRegistry(clients: Clients, tableName: string): Registry {
   const entity = keyEntity(registryTable(clients.documents, tableName));
+  const put = (record: KeyRecord) => ({
+    TableName: tableName,
+    Item: entity.build(EntityParser).parse(toItem(record)).item,
+  });
   return {
     async create(run, record) {
-      const condition = { attr: "tenantId", exists: false } as const;
-      const command = entity
-        .build(PutItemCommand)
-        .item(toItem(record))
-        .options({ condition, returnValuesOnConditionFalse: "ALL_OLD" });
+      const command = new PutCommand({
+        ...put(record),
+        ConditionExpression: "attribute_not_exists(pk)",
+        ReturnValuesOnConditionCheckFailure: "ALL_OLD",
+      });
       try {
-        await command.send({ abortSignal: run.signal });
+        await clients.documents.send(command, { abortSignal: run.signal });
         return { kind: "created" };
       } catch (error) {
         const existing = conditionItem(error);
@@ -43,13 +51,13 @@ export function createRegistry(clients: Clients, tableName: string): Registry {
       }
     },
     async replace(run, record, expectedFence) {
-      const condition = { attr: "fence", eq: expectedFence } as const;
+      const command = new PutCommand({
+        ...put(record),
+        ConditionExpression: "fence = :expected",
+        ExpressionAttributeValues: { ":expected": expectedFence },
+      });
       try {
-        await entity
-          .build(PutItemCommand)
-          .item(toItem(record))
-          .options({ condition })
-          .send({ abortSignal: run.signal });
+        await clients.documents.send(command, { abortSignal: run.signal });
       } catch (error) {
         if (errorName(error) !== "ConditionalCheckFailedException") throw narrowAwsError(error, "dynamodb:PutItem");
         const message = `another worker has taken over key "${record.keyName}" of tenant ${record.tenantId}`;
@@ -57,10 +65,11 @@ export function createRegistry(clients: Clients, tableName: string): Registry {
       }
     },
     async get(run, tenantId, keyName) {
+      const Key = entity.computeKey?.({ tenantId, keyName });
+      const command = new GetCommand({ TableName: tableName, Key, ConsistentRead: true });
       try {
-        const command = entity.build(GetItemCommand).key({ tenantId, keyName }).options({ consistent: true });
-        const { Item } = await command.send({ abortSignal: run.signal });
-        return Item === undefined ? undefined : (Item as unknown as KeyRecord);
+        const { Item } = await clients.documents.send(command, { abortSignal: run.signal });
+        return Item === undefined ? undefined : toRecord(entity, Item);
       } catch (error) {
         throw narrowAwsError(error, "dynamodb:GetItem");
       }

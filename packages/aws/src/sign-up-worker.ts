@@ -46,11 +46,13 @@ export type WorkOutcome =
       readonly lastReceive: boolean;
     };
 
+/** As in the schema of the replies. */
+const EVENT_ID_CHARACTERS_MAX = 128;
+
 export async function workSignUp(ports: WorkerPorts, run: Run, message: QueueMessage): Promise<WorkOutcome> {
-  let eventId = message.messageId;
+  const eventId = eventIdOf(message);
   try {
     const signUp = parseSignUp(message.body, Object.keys(ports.profiles));
-    eventId = signUp.eventId;
     const keys = await ports.inTurn(signUp.tenantId, () => provisionKeys(ports, run, signUp));
     return { kind: "done", signUp, keys };
   } catch (error) {
@@ -58,6 +60,16 @@ export async function workSignUp(ports: WorkerPorts, run: Run, message: QueueMes
     return failure.retryable
       ? giveBack(ports, run, message, eventId, failure)
       : refuse(ports, run, message, eventId, failure);
+  }
+}
+
+/** By what its publisher knows the event, also one that is refused; the message's own id where the event has none. */
+function eventIdOf({ body, messageId }: QueueMessage): string {
+  try {
+    const { id } = JSON.parse(body);
+    return typeof id === "string" && id.length >= 1 && id.length <= EVENT_ID_CHARACTERS_MAX ? id : messageId;
+  } catch {
+    return messageId;
   }
 }
 

@@ -3,6 +3,7 @@ export * from "./desired-state.ts";
 export * from "./errors.ts";
 export * from "./events/parse-sign-up.ts";
 export * from "./events/replies.ts";
+export * from "./events/reply-schemas.ts";
 export * from "./events/sbt-onboarding-request.ts";
 export * from "./events/tenant-signed-up.ts";
 export * from "./ids.ts";

@@ -24,14 +24,17 @@ export interface SignUp {
   readonly tenantRegistrationId?: string | undefined;
 }
 
+const ISO_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/;
+
 const envelopeSchema = z.looseObject({
   id: z.string().check(z.minLength(1), z.maxLength(128)),
   "detail-type": z.string(),
   source: z.string(),
   // The generation where the event names none, so it must be one: PutEvents takes any time, also one before 1970.
-  time: z.iso
-    .datetime({ offset: true })
-    .check(z.refine((time) => !(Date.parse(time) < 1), "expected a time after 1970-01-01T00:00:00Z")),
+  time: z.string().check(
+    z.regex(ISO_TIME, "expected a time such as 2026-11-24T09:30:00Z"),
+    z.refine((time) => Date.parse(time) >= 1, "expected a time after 1970-01-01T00:00:00Z"),
+  ),
   detail: z.looseObject({}),
 });
 

@@ -3,13 +3,8 @@ import { ERROR_CODES, TenantKeysError } from "../errors.ts";
 import { parseAttemptId, parseKeyArn, parseStage } from "../ids.ts";
 import { aliasName, tenantRoleArn } from "../names.ts";
 import { ACCOUNT_ID, ACME, DEFAULT_KEY } from "../test-support.ts";
-import {
-  type ProvisionedKey,
-  provisionedReply,
-  provisioningFailedReply,
-  tenantKeyProvisionedSchema,
-  tenantKeyProvisioningFailedSchema,
-} from "./replies.ts";
+import { type ProvisionedKey, provisionedReply, provisioningFailedReply } from "./replies.ts";
+import { tenantKeyProvisionedSchema, tenantKeyProvisioningFailedSchema } from "./reply-schemas.ts";
 
 const DEV = parseStage("dev");
 const EVENT_ID = "6a7e8feb-b491-4cf7-a9f1-bf3703467718";
