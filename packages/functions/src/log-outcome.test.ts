@@ -30,6 +30,7 @@ const ERROR = new TenantKeysError("access_denied", "kms:CreateKey: User: x is no
   tenantId: "acme",
   keyName: "payroll",
   step: "kms:CreateKey",
+  cause: Object.assign(new Error("what AWS said"), { name: "AccessDeniedException" }),
 });
 
 const OUTCOMES: readonly (readonly [string, WorkOutcome, Partial<LogLine>])[] = [
@@ -94,5 +95,6 @@ test("a failure's line says the code, the reason, the step and what to do", () =
     step: "kms:CreateKey",
     keyName: "payroll",
     nextAction: expect.stringContaining("tenantkeys replay --dlq"),
+    cause: "AccessDeniedException: what AWS said",
   });
 });

@@ -1,4 +1,4 @@
-/** One line of log per message: who, which event, which try, what became of it and how long it took. Never the event itself. */
+/** One line of log per message: who, which event, which try, what became of it and why. Never the event itself. */
 import type { Logger } from "@aws-lambda-powertools/logger";
 import type { QueueMessage, WorkOutcome } from "@tenantkeys/aws";
 
@@ -13,7 +13,8 @@ export function logOutcome(logger: Logger, message: QueueMessage, outcome: WorkO
   const { error, eventId } = outcome;
   const { tenantId, keyName, step, field } = error.details;
   const reason = { code: error.code, reason: error.message, step, field, nextAction: error.nextAction };
-  const details = { ...about, tenantId, keyName, eventId, ...reason };
+  const cause = error.cause instanceof Error ? `${error.cause.name}: ${error.cause.message}` : undefined;
+  const details = { ...about, tenantId, keyName, eventId, ...reason, cause };
   if (outcome.kind === "refused") logger.error("sign-up refused and kept", details);
   else if (outcome.lastReceive) logger.error("sign-up given up to the dead-letter queue", details);
   else logger.warn("sign-up given back to the queue", details);
