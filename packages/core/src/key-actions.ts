@@ -1,6 +1,6 @@
 /**
- * The three sets of key actions. They don't meet: who administers a key can't use it, who uses it can't change who may,
- * who audits it can do neither (a test proves it).
+ * The three sets of key actions. They share nothing but reading: who administers a key can't use it, who uses it can't
+ * change who may, who audits it can do neither (a test proves it).
  * https://docs.aws.amazon.com/kms/latest/developerguide/kms-api-permissions-reference.html
  */
 
