@@ -50,13 +50,13 @@ export type WorkOutcome =
 const EVENT_ID_CHARACTERS_MAX = 128;
 
 export async function workSignUp(ports: WorkerPorts, run: Run, message: QueueMessage): Promise<WorkOutcome> {
-  const eventId = eventIdOf(message);
   try {
     const signUp = parseSignUp(message.body, Object.keys(ports.profiles));
     const keys = await ports.inTurn(signUp.tenantId, () => provisionKeys(ports, run, signUp));
     return { kind: "done", signUp, keys };
   } catch (error) {
     const failure = asTenantKeysError(error);
+    const eventId = eventIdOf(message);
     return failure.retryable
       ? giveBack(ports, run, message, eventId, failure)
       : refuse(ports, run, message, eventId, failure);

@@ -15,7 +15,7 @@ export async function assumeRole(
   roleArn: string,
   tenantTag?: string,
 ): Promise<Credentials> {
-  const sts = new STSClient({ ...clientConfig({ ...at, credentials }) });
+  const sts = new STSClient(clientConfig({ ...at, credentials }));
   try {
     const { Credentials: session } = await sts.send(
       new AssumeRoleCommand({

@@ -7,7 +7,7 @@ import { countKeyAndRoleMutations, readCalls, resetCalls } from "../emulator/ind
 import { type MatrixResult, type MatrixTenant, proveIsolation } from "../isolation-matrix.ts";
 import { type LocalStage, PROJECT_ROOT } from "../local-stage.ts";
 import { makeSamples, readSamples, type Sample } from "./sample-events.ts";
-import { waitForOutcomes } from "./wait-for-outcomes.ts";
+import { readOutcomes, waitForOutcomes } from "./wait-for-outcomes.ts";
 
 type OnProgress = (done: number, total: number) => void;
 
@@ -19,14 +19,13 @@ export function loadSamples(tenants: number | undefined): Promise<readonly Sampl
 }
 
 /** @throws Error where the bus took less than all of them */
-async function publishAll(operator: Operator, samples: readonly Sample[], onProgress: OnProgress): Promise<void> {
+async function publishAll(operator: Operator, samples: readonly Sample[]): Promise<void> {
   const run = startRun(systemClock, 600_000, 1_000);
   for (let start = 0; start < samples.length; start += PUBLISH_CHUNK) {
     const events = samples.slice(start, start + PUBLISH_CHUNK).map((sample) => sample.event);
     const outcomes = await operator.publish(run, events, { keepRefused: true });
     const failed = outcomes.find((outcome) => outcome.kind === "failed");
     if (failed !== undefined) throw failed.error;
-    onProgress(Math.min(start + PUBLISH_CHUNK, samples.length), samples.length);
   }
 }
 
@@ -45,16 +44,9 @@ export async function signUpAll(
   onProgress: OnProgress,
 ): Promise<FirstRun> {
   const accepted = samples.filter((sample) => sample.refusedWith === undefined);
-  const refusedBefore = (
-    await waitForOutcomes(
-      operator,
-      { accepted: [], refused: 0 },
-      () => true,
-      () => {},
-    )
-  ).refused;
+  const { refused: refusedBefore } = await readOutcomes(operator);
   const publishedAtMs = Date.now();
-  await publishAll(operator, samples, () => {});
+  await publishAll(operator, samples);
   const refusals = samples.length - accepted.length;
   const isDone = (record: KeyRecord) =>
     record.leaseUntilMs === 0 && (record.state === "active" || record.state === "failed");
@@ -135,14 +127,15 @@ export async function sendAgain(
   first: FirstRun,
   onProgress: OnProgress,
 ): Promise<SecondRun> {
+  const { refused: refusedBefore } = await readOutcomes(operator);
   const countsBefore = await countResources(stage.root, stage.settings.stage);
   await resetCalls(stage.emulator.endpoint);
   const before = new Map(first.records.map((record) => [`${record.tenantId}/${record.keyName}`, record]));
-  await publishAll(operator, samples, () => {});
+  await publishAll(operator, samples);
   const accepted = samples.filter((sample) => sample.refusedWith === undefined);
   const worked = (record: KeyRecord) =>
     record.leaseUntilMs === 0 && record.fence > (before.get(`${record.tenantId}/${record.keyName}`)?.fence ?? 0);
-  const refused = 2 * (samples.length - accepted.length);
+  const refused = refusedBefore.length + samples.length - accepted.length;
   const { keys } = await waitForOutcomes(operator, { accepted, refused }, worked, onProgress);
   const mutations = await readCalls(stage.emulator.endpoint).then(countKeyAndRoleMutations, () => undefined);
   const counts = await countResources(stage.root, stage.settings.stage);

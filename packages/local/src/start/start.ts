@@ -27,7 +27,7 @@ async function main(options: StartOptions): Promise<number> {
     await tasks(options).run(learned);
     const { first, matrix, second, samples, stage } = learned as Ready;
     const problems = [...first.problems, ...matrix.violations, ...second.problems];
-    report(first, matrix, second);
+    report(first, matrix);
     summarize(samples, first, matrix, second, stage, Date.now() - startedAtMs);
     for (const problem of problems) console.log(`NOT AS IT SHOULD BE: ${problem}`);
     if (options.keep) await keepRunning(stage);
@@ -87,7 +87,7 @@ function tasks(options: StartOptions) {
   );
 }
 
-function report(first: FirstRun, matrix: Ready["matrix"], _second: SecondRun): void {
+function report(first: FirstRun, matrix: Ready["matrix"]): void {
   console.log(`\n${keyTable(first.records, first.publishedAtMs)}`);
   if (first.refused.length > 0) console.log(`\n${refusalTable(first.refused)}`);
   console.log(`\n${matrixTable(matrix)}\n`);

@@ -36,11 +36,12 @@ export async function waitForOutcomes(
   const wanted = expected.accepted.flatMap(wantedKeys).map(({ tenantId, keyName }) => `${tenantId}/${keyName}`);
   const total = wanted.length + expected.refused;
   const deadlineMs = Date.now() + DEADLINE_MS + total * DEADLINE_PER_SIGN_UP_MS;
+  const isEnded = (record: KeyRecord | undefined) => record !== undefined && isDone(record);
   for (;;) {
     const readAtMs = Date.now();
     const outcomes = await readOutcomes(operator);
     const readMs = Date.now() - readAtMs;
-    const open = wanted.filter((name) => !isEnded(outcomes.keys.get(name), isDone));
+    const open = wanted.filter((name) => !isEnded(outcomes.keys.get(name)));
     const missingRefusals = Math.max(0, expected.refused - outcomes.refused.length);
     onProgress(total - open.length - missingRefusals, total);
     if (open.length === 0 && missingRefusals === 0) return outcomes;
@@ -51,11 +52,8 @@ export async function waitForOutcomes(
   }
 }
 
-function isEnded(record: KeyRecord | undefined, isDone: (record: KeyRecord) => boolean): boolean {
-  return record !== undefined && isDone(record);
-}
-
-async function readOutcomes(operator: Operator): Promise<Outcomes> {
+/** Every key of the stage and every refused event, as they are now. */
+export async function readOutcomes(operator: Operator): Promise<Outcomes> {
   const run = startRun(systemClock, 60_000, 1_000);
   const keys = new Map<string, KeyRecord>();
   for await (const record of operator.listKeys(run)) keys.set(`${record.tenantId}/${record.keyName}`, record);
