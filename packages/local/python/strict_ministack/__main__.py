@@ -33,8 +33,8 @@ def main():
     os.environ["GATEWAY_PORT"] = str(listener.getsockname()[1])
 
     # Importing a module puts its rules in place.
-    from . import checks, events_rules, iam_rules, kms_conditions, kms_policies, kms_states  # noqa: F401
-    from . import memory, principals, s3_encryption  # noqa: F401
+    from . import checks, events_rules, iam_rules, kms_clock, kms_conditions, kms_deletion, kms_import  # noqa: F401
+    from . import kms_policies, kms_states, memory, principals, s3_encryption, sqs_senders  # noqa: F401
 
     _tell_port(data_dir, os.environ["GATEWAY_PORT"])
     _serve(listener)
@@ -63,7 +63,7 @@ def _serve(listener):
     from hypercorn.config import Config
     from ministack.app import LOG_LEVEL, app
 
-    from .calls import with_calls
+    from .control import with_controls
 
     # Read when ministack.app is imported. Lambda functions inherit the rest, and their own loggers would obey this one.
     os.environ.pop("LOG_LEVEL", None)
@@ -78,7 +78,7 @@ def _serve(listener):
     async def never():
         await asyncio.Event().wait()
 
-    asyncio.run(serve(with_calls(app), config, shutdown_trigger=never))
+    asyncio.run(serve(with_controls(app), config, shutdown_trigger=never))
 
 
 if __name__ == "__main__":

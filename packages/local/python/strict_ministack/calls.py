@@ -6,7 +6,6 @@ AWS has this in CloudTrail. Tests count calls with it, and compare what a role u
 
 import contextlib
 import contextvars
-import json
 from collections import Counter, defaultdict
 
 import ministack.core.iam_evaluator as evaluator
@@ -57,28 +56,14 @@ def _principal(access_key_id):
     return _principals[access_key_id]
 
 
-def _as_json():
-    calls = [
+def control(method, _request):
+    """Answers for PATH: (HTTP status, JSON document)."""
+    if method == "DELETE":
+        _counts.clear()
+        _resources.clear()
+    found = [
         {"principal": principal, "action": action, "allowed": allowed, "count": count, "resources": _resources[call]}
         for call, count in sorted(_counts.items())
         for principal, action, allowed in [call]
     ]
-    return json.dumps({"calls": calls}).encode()
-
-
-def with_calls(app):
-    """The same ASGI application, which also answers for PATH."""
-
-    async def answering(scope, receive, send):
-        if scope["type"] != "http" or scope["path"] != PATH:
-            await app(scope, receive, send)
-            return
-        if scope["method"] == "DELETE":
-            _counts.clear()
-            _resources.clear()
-        body = _as_json()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-    return answering
+    return 200, {"calls": found}

@@ -37,3 +37,8 @@ def caller_may(action, resource_arn, keys):
     access_key_id, region = _caller.get()
     with calls.uncounted():
         return evaluator.enforce(access_key_id, action, action.split(":")[0], region, resource_arn, keys) is None
+
+
+def caller_access_key():
+    """The access key that the request being served was signed with; empty where a service asks by itself."""
+    return _caller.get()[0]

@@ -2,11 +2,12 @@
 
 import base64
 import json
-import time
+import re
 
 from ministack.services import kms
 from ministack.core.responses import error_response_json, json_response
 
+from .kms_clock import now
 from .patching import wrap
 
 INVALID_STATE, DISABLED, UNSUPPORTED = "KMSInvalidStateException", "DisabledException", "UnsupportedOperationException"
@@ -28,10 +29,14 @@ REFUSED_STATES = {
     "_create_grant": {**PENDING, "Disabled": DISABLED, "PendingImport": INVALID_STATE},
     "_get_parameters_for_import": PENDING,
     "_import_key_material": PENDING,
+    "_delete_imported_key_material": PENDING,
+    "_replicate_key": {**PENDING, "Disabled": DISABLED, "PendingImport": INVALID_STATE},
 }
 # KMS, EnableKeyRotation, parameter RotationPeriodInDays.
 ROTATION_PERIOD_DAYS_MIN, ROTATION_PERIOD_DAYS_MAX = 90, 2560
 SECONDS_PER_DAY = 86_400
+# A key's id: a UUID, or that of a multi-Region key.
+KEY_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32}")
 # KMS, "Testing your permissions": with DryRun these never succeed, they only say whether they would.
 DRY_RUN_OPERATIONS = {
     "Encrypt",
@@ -81,7 +86,7 @@ def enable_key_rotation(original, data):
         return error_response_json(UNSUPPORTED, f"{record['Arn']} can't be rotated automatically.", 400)
     answer = original(data)
     if record and answer[0] == 200:
-        record["_next_rotation"] = int(time.time()) + days * SECONDS_PER_DAY
+        record["_next_rotation"] = int(now()) + days * SECONDS_PER_DAY
     return answer
 
 
@@ -96,10 +101,29 @@ def get_key_rotation_status(original, data):
         return error_response_json(UNSUPPORTED, f"{record['Arn']} is pending import.", 400)
     status = {"KeyId": record["Arn"], "KeyRotationEnabled": False}
     if record.get("KeyRotationEnabled") and record["KeyState"] not in PENDING:
+        _rotate_if_due(record)
         status["KeyRotationEnabled"] = True
         status["RotationPeriodInDays"] = record["RotationPeriodInDays"]
         status["NextRotationDate"] = record["_next_rotation"]
     return json_response(status)
+
+
+def _rotate_if_due(record):
+    """KMS, "Rotating AWS KMS keys": each rotation starts the next period; a disabled key isn't rotated.
+
+    Only the date moves on: ministack has one material for a key, and every ciphertext of it stays readable, as on AWS.
+    """
+    while record["KeyState"] == "Enabled" and record["_next_rotation"] <= now():
+        record["_next_rotation"] += record["RotationPeriodInDays"] * SECONDS_PER_DAY
+
+
+@wrap(kms, "_create_key")
+def create_key(original, data):
+    """KMS, CreateKey, parameter CustomKeyStoreId: there is no custom key store here, so none is found."""
+    if data.get("CustomKeyStoreId"):
+        message = f"Custom key store {data['CustomKeyStoreId']} does not exist."
+        return error_response_json("CustomKeyStoreNotFoundException", message, 400)
+    return original(data)
 
 
 @wrap(kms, "_create_alias")
@@ -112,13 +136,22 @@ def create_alias(original, data):
 
 @wrap(kms, "_decrypt")
 def decrypt(original, data):
-    """KMS, Decrypt, parameter KeyId: another key than the ciphertext's is IncorrectKeyException, not other bytes."""
+    """KMS, Decrypt, parameter KeyId: another key than the ciphertext's is IncorrectKeyException, not other bytes.
+
+    Without KeyId the ciphertext names the key; of one that is gone KMS doesn't tell whether it ever was.
+    """
     record = kms._resolve_key(data.get("KeyId") or "")
-    written_by = base64.b64decode(data.get("CiphertextBlob") or "")[:36].decode("utf-8", errors="ignore")
-    if record and written_by in kms._keys and written_by != record["KeyId"]:
-        return error_response_json(
-            "IncorrectKeyException", "The key ID in the request does not identify this key.", 400
+    named = base64.b64decode(data.get("CiphertextBlob") or "")[:36].decode("utf-8", errors="ignore")
+    written_by = named if KEY_ID.fullmatch(named) else None
+    if record and "_symmetric_key" in record and written_by != record["KeyId"]:
+        code = "InvalidCiphertextException" if written_by is None else "IncorrectKeyException"
+        return error_response_json(code, "The key ID in the request does not identify this key.", 400)
+    if not data.get("KeyId") and written_by and kms._resolve_key(written_by) is None:
+        message = (
+            "The ciphertext refers to a customer master key that does not exist, does not exist in this region, "
+            "or you are not allowed to access."
         )
+        return error_response_json("AccessDeniedException", message, 400)
     return original(data)
 
 

@@ -1,12 +1,9 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import { LocalAwsError } from "./errors.ts";
 import { checkEndpoint, isHealthy } from "./health.ts";
-import { ensurePythonEnvironment, PYTHON_SOURCE_DIR } from "./python-environment.ts";
+import { ensurePythonEnvironment, LOCAL_CACHE_DIR, PYTHON_SOURCE_DIR } from "./python-environment.ts";
+import { startServerProcess } from "./server-process.ts";
 
 /** A running local AWS. */
 export interface Emulator {
@@ -39,12 +36,6 @@ export const LOCAL_ACCOUNT_ID = "000000000000";
 export const LOCAL_CREDENTIALS = { accessKeyId: "test", secretAccessKey: "test" } as const;
 
 const REPOSITORY_DIR = join(import.meta.dirname, "../../../..");
-const CACHE_DIR = join(REPOSITORY_DIR, ".tenantkeys");
-/** About 1 s on two cores; a loaded CI machine may take ten times that. */
-const START_DEADLINE_MS = 30_000;
-const POLL_INTERVAL_MS = 50;
-const STOP_DEADLINE_MS = 3_000;
-const LOG_TAIL_LINES = 20;
 
 /** The emulator that AWS_ENDPOINT_URL names, or else one of our own. Throws what the two functions below throw. */
 export function openEmulator(options: StartEmulatorOptions = {}): Promise<Emulator> {
@@ -72,53 +63,24 @@ export async function connectEmulator(endpoint: string): Promise<Emulator> {
  */
 export async function startEmulator(options: StartEmulatorOptions = {}): Promise<Emulator> {
   const { pythonPath } = await ensurePythonEnvironment({
-    cacheDir: CACHE_DIR,
+    cacheDir: LOCAL_CACHE_DIR,
     ...(options.onProgress && { onProgress: options.onProgress }),
   });
   options.onProgress?.("starting the local AWS");
-  const dataDir = await mkdtemp(join(tmpdir(), "tenantkeys-aws-"));
-  await mkdir(join(dataDir, "tmp"));
-  const logFile = options.logFile ?? join(dataDir, "emulator.log");
-  const child = spawnEmulator({ pythonPath, dataDir, logFile, options });
-  const stop = once(() => stopEmulator(child, dataDir));
-  try {
-    const endpoint = await waitUntilReady(child, dataDir, logFile);
-    const pid = child.pid as number;
-    return { ...identity(endpoint), pid, memoryBytes: () => residentBytes(pid), stop };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  const { endpoint, pid, stop } = await startServerProcess({
+    name: "The local AWS",
+    pythonPath,
+    module: "strict_ministack",
+    directoryPrefix: "tenantkeys-aws-",
+    environment: (dataDir) => environment(dataDir, options),
+    isReady: isHealthy,
+    logFile: options.logFile,
+  });
+  return { ...identity(endpoint), pid, memoryBytes: () => residentBytes(pid), stop };
 }
 
 function identity(endpoint: string) {
   return { endpoint, region: LOCAL_REGION, accountId: LOCAL_ACCOUNT_ID, credentials: LOCAL_CREDENTIALS };
-}
-
-function spawnEmulator(start: {
-  readonly pythonPath: string;
-  readonly dataDir: string;
-  readonly logFile: string;
-  readonly options: StartEmulatorOptions;
-}): ChildProcess {
-  const log = openSync(start.logFile, "a");
-  try {
-    const child = spawn(start.pythonPath, ["-m", "strict_ministack"], {
-      cwd: start.dataDir,
-      env: environment(start.dataDir, start.options),
-      stdio: ["pipe", log, log],
-      // A process group of its own, so that stop() reaches the Lambda functions as well.
-      detached: true,
-    });
-    // Nobody writes to its stdin: the emulator ends when the pipe closes, and that is how it notices our end.
-    child.stdin?.on("error", () => {});
-    (child.stdin as { unref?: () => void } | null)?.unref?.();
-    child.on("error", () => {});
-    child.unref();
-    return child;
-  } finally {
-    closeSync(log);
-  }
 }
 
 /**
@@ -158,66 +120,10 @@ function nodeDir(): string {
   return existsSync(join(pinned, "node")) ? pinned : dirname(process.execPath);
 }
 
-async function waitUntilReady(child: ChildProcess, dataDir: string, logFile: string): Promise<string> {
-  const deadlineMs = Date.now() + START_DEADLINE_MS;
-  while (Date.now() < deadlineMs) {
-    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) {
-      throw startError("The local AWS ended while it was starting", logFile);
-    }
-    const port = await readFile(join(dataDir, "port"), "ascii").catch(() => undefined);
-    const endpoint = `http://127.0.0.1:${port}`;
-    if (port !== undefined && (await isHealthy(endpoint))) return endpoint;
-    await delay(POLL_INTERVAL_MS);
-  }
-  throw startError(`The local AWS wasn't ready after ${START_DEADLINE_MS / 1000} s`, logFile);
-}
-
-function startError(what: string, logFile: string): LocalAwsError {
-  const log = existsSync(logFile) ? readFileSync(logFile, "utf8").trim() : "";
-  const tail = log.split("\n").slice(-LOG_TAIL_LINES).join("\n");
-  if (/^port \d+ on 127\.0\.0\.1 can't be used/m.test(tail)) {
-    return new LocalAwsError("port_in_use", `${tail}. Stop what uses it, or leave the port out to have a free one.`);
-  }
-  return new LocalAwsError("emulator_start_failed", `${what}. The end of its log:\n${tail || "(empty)"}`);
-}
-
-async function stopEmulator(child: ChildProcess, dataDir: string): Promise<void> {
-  if (child.pid !== undefined) {
-    // It was unref'd so that a forgotten emulator doesn't keep us running; now we do wait for it.
-    child.ref();
-    const ended = new Promise<void>((resolve) => {
-      if (child.exitCode !== null || child.signalCode !== null) resolve();
-      else child.once("exit", () => resolve());
-    });
-    signalGroup(child.pid, "SIGTERM");
-    await Promise.race([ended, delay(STOP_DEADLINE_MS, undefined, { ref: false })]);
-    // Also when the emulator itself is gone: a Lambda function may have ignored SIGTERM.
-    signalGroup(child.pid, "SIGKILL");
-    await ended;
-  }
-  await rm(dataDir, { recursive: true, force: true, maxRetries: 5, retryDelay: POLL_INTERVAL_MS });
-}
-
-function signalGroup(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(-pid, signal);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-  }
-}
-
 function residentBytes(pid: number): number {
   const status = `/proc/${pid}/status`;
   const kibibytes = existsSync(status)
     ? /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(status, "utf8"))?.[1]
     : execFileSync("ps", ["-o", "rss=", "-p", String(pid)], { encoding: "utf8" }).trim();
   return Number(kibibytes ?? 0) * 1024;
-}
-
-function once(run: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | undefined;
-  return () => {
-    running ??= run();
-    return running;
-  };
 }

@@ -14,6 +14,17 @@ export async function isHealthy(endpoint: string): Promise<boolean> {
   }
 }
 
+/** True once the endpoint answers HTTP, whatever it says. */
+export async function isAnswering(endpoint: string): Promise<boolean> {
+  try {
+    const response = await fetch(endpoint, { signal: AbortSignal.timeout(HEALTH_TIMEOUT_MS) });
+    await response.arrayBuffer();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Checks an endpoint that somebody else started.
  *

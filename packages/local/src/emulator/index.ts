@@ -1,4 +1,5 @@
 export { type CallCount, countKeyAndRoleMutations, readCalls, resetCalls } from "./calls.ts";
+export { advanceClock } from "./clock.ts";
 export type { Emulator, StartEmulatorOptions } from "./emulator.ts";
 export {
   connectEmulator,
@@ -9,4 +10,5 @@ export {
   startEmulator,
 } from "./emulator.ts";
 export { LocalAwsError, type LocalAwsErrorCode } from "./errors.ts";
+export { startMoto } from "./moto.ts";
 export { ensurePythonEnvironment } from "./python-environment.ts";

@@ -5,14 +5,44 @@ import { join } from "node:path";
 import { LocalAwsError } from "./errors.ts";
 import { runCommand } from "./run-command.ts";
 
-/** Where strict_ministack and its requirements are. */
+/** Where the programs in Python and their requirements are. */
 export const PYTHON_SOURCE_DIR = join(import.meta.dirname, "../../python");
+/** What is made once and kept, ignored by git. */
+export const LOCAL_CACHE_DIR = join(import.meta.dirname, "../../../../.tenantkeys");
+
+/** What an environment holds. */
+export interface PythonPackages {
+  /** The environment is `{cacheDir}/{directory}-{hash of the requirements}`. */
+  readonly directory: string;
+  /** In PYTHON_SOURCE_DIR: every package with its version and the hashes of its wheels. */
+  readonly requirementsFile: string;
+  /** Fails when the Python that the environment was made from has been replaced by another minor version. */
+  readonly usableCheck: string;
+  /** For messages. */
+  readonly name: string;
+  readonly size: string;
+}
+
+const MINISTACK: PythonPackages = {
+  directory: "python",
+  requirementsFile: "requirements.txt",
+  usableCheck: "import ministack, cryptography, hypercorn",
+  name: "the local AWS",
+  size: "ministack, about 90 MB",
+};
+
+/** For tests of what ministack lacks; made when the first of them runs. */
+export const MOTO: PythonPackages = {
+  directory: "moto",
+  requirementsFile: "requirements-moto.txt",
+  usableCheck: "import moto, cryptography, flask",
+  name: "the second emulator",
+  size: "moto, about 130 MB",
+};
 
 /** ministack's own lowest version is 3.10; newest first, since `python3` may be an old one beside a newer. */
 const PYTHON_COMMANDS = ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python"];
 const VERSION_CHECK = "import sys; sys.exit(sys.version_info < (3, 10))";
-/** Fails when the Python that the environment was made from has been replaced by another minor version. */
-const USABLE_CHECK = "import ministack, cryptography, hypercorn";
 
 const CHECK_TIMEOUT_MS = 20_000;
 const VENV_TIMEOUT_MS = 120_000;
@@ -25,8 +55,8 @@ const OTHER_WAYS =
   "(the plain image lacks the rules in packages/local/python, so some tests need the Python way).";
 
 /**
- * The Python that can run the local AWS: made once for each version of requirements.txt in
- * `{cacheDir}/python-{hash}`, then reused.
+ * The Python that can run the local AWS, or what else `packages` names: made once for each version of its requirements,
+ * then reused.
  *
  * The environment is made under another name and moved into place when whole, so an interrupted install is never taken
  * for a good one, and of two processes at once the second uses the first one's.
@@ -36,22 +66,23 @@ const OTHER_WAYS =
  */
 export async function ensurePythonEnvironment(options: {
   readonly cacheDir: string;
+  /** Default: MINISTACK. */
+  readonly packages?: PythonPackages;
   readonly onProgress?: (text: string) => void;
 }): Promise<{ pythonPath: string }> {
-  const requirementsPath = join(PYTHON_SOURCE_DIR, "requirements.txt");
-  const hash = createHash("sha256")
-    .update(await readFile(requirementsPath))
-    .digest("hex");
-  const home = join(options.cacheDir, `python-${hash.slice(0, 16)}`);
-  if (await isUsable(home)) return { pythonPath: pythonIn(home) };
+  const packages = options.packages ?? MINISTACK;
+  const requirements = await readFile(join(PYTHON_SOURCE_DIR, packages.requirementsFile));
+  const hash = createHash("sha256").update(requirements).digest("hex");
+  const home = join(options.cacheDir, `${packages.directory}-${hash.slice(0, 16)}`);
+  if (await isUsable(home, packages)) return { pythonPath: pythonIn(home) };
 
   const basePython = await findPython();
   await rm(home, { recursive: true, force: true });
   await mkdir(options.cacheDir, { recursive: true });
   const unfinished = await mkdtemp(`${home}.part-`);
   try {
-    await install({ basePython, home: unfinished, requirementsPath, onProgress: options.onProgress });
-    await moveIntoPlace(unfinished, home);
+    await install({ basePython, home: unfinished, packages, onProgress: options.onProgress });
+    await moveIntoPlace(unfinished, home, packages);
   } finally {
     await rm(unfinished, { recursive: true, force: true });
   }
@@ -62,9 +93,9 @@ function pythonIn(home: string): string {
   return join(home, "bin", "python");
 }
 
-async function isUsable(home: string): Promise<boolean> {
+async function isUsable(home: string, packages: PythonPackages): Promise<boolean> {
   if (!existsSync(pythonIn(home))) return false;
-  const check = await runCommand(pythonIn(home), ["-c", USABLE_CHECK], { timeoutMs: CHECK_TIMEOUT_MS });
+  const check = await runCommand(pythonIn(home), ["-c", packages.usableCheck], { timeoutMs: CHECK_TIMEOUT_MS });
   return check.ok;
 }
 
@@ -84,10 +115,11 @@ async function findPython(): Promise<string> {
 async function install(options: {
   readonly basePython: string;
   readonly home: string;
-  readonly requirementsPath: string;
+  readonly packages: PythonPackages;
   readonly onProgress: ((text: string) => void) | undefined;
 }): Promise<void> {
-  options.onProgress?.("making a Python environment for the local AWS");
+  const { name, size, requirementsFile } = options.packages;
+  options.onProgress?.(`making a Python environment for ${name}`);
   const made = await runCommand(options.basePython, ["-m", "venv", options.home], { timeoutMs: VENV_TIMEOUT_MS });
   if (!made.ok) {
     throw new LocalAwsError(
@@ -96,29 +128,30 @@ async function install(options: {
         `  apt-get install python3-venv\n${OTHER_WAYS}\n\n${made.output}`,
     );
   }
-  options.onProgress?.("installing the local AWS (ministack, about 90 MB, once)");
-  // Wheels whose hashes are in requirements.txt, and nothing else: no code of a package runs while it is installed.
+  options.onProgress?.(`installing ${name} (${size}, once)`);
+  // Wheels whose hashes are in the requirements, and nothing else: no code of a package runs while it is installed.
   const pip = ["-m", "pip", "install", "--require-hashes", "--no-deps", "--only-binary", ":all:"];
-  const quiet = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off", "-r", options.requirementsPath];
-  const installed = await runCommand(pythonIn(options.home), [...pip, ...quiet], {
+  const quiet = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"];
+  const requirements = ["-r", join(PYTHON_SOURCE_DIR, requirementsFile)];
+  const installed = await runCommand(pythonIn(options.home), [...pip, ...quiet, ...requirements], {
     timeoutMs: INSTALL_TIMEOUT_MS,
     onLine: (line) => options.onProgress?.(line),
   });
   if (!installed.ok) {
     throw new LocalAwsError(
       "python_install_failed",
-      "pip couldn't install the local AWS. Check the network (a proxy or a mirror can be set as for any pip: " +
+      `pip couldn't install ${name}. Check the network (a proxy or a mirror can be set as for any pip: ` +
         `HTTPS_PROXY, PIP_INDEX_URL) and run the command again.\n${OTHER_WAYS}\n\n${installed.output}`,
     );
   }
 }
 
-async function moveIntoPlace(from: string, to: string): Promise<void> {
+async function moveIntoPlace(from: string, to: string, packages: PythonPackages): Promise<void> {
   try {
     await rename(from, to);
   } catch (error) {
     // Another process was first: a directory that isn't empty can't be replaced.
-    if (await isUsable(to)) return;
+    if (await isUsable(to, packages)) return;
     throw new LocalAwsError("python_install_failed", `${to} can't be written; remove it and run the command again.`, {
       cause: error,
     });
