@@ -1,6 +1,6 @@
 /** The whole stage. Each file beside this one is one concern. */
 import { archive, bus } from "./bus.ts";
-import { auditorRole, operatorPolicy, tenantBoundary } from "./permissions.ts";
+import { auditorRole, operatorPolicy, sharedTenantRole, tenantBoundary } from "./permissions.ts";
 import { queue, queueDeadLetter, ruleDeadLetter, target, worker } from "./provisioning.ts";
 import { deployedSettings, registry } from "./registry.ts";
 
@@ -13,4 +13,4 @@ export const outputs = {
 };
 
 // Made for their own sake: nothing refers to them.
-export const resources = { archive, auditorRole, deployedSettings, target, tenantBoundary, worker };
+export const resources = { archive, auditorRole, deployedSettings, sharedTenantRole, target, tenantBoundary, worker };

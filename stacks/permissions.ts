@@ -5,11 +5,16 @@
 import {
   ATTEMPT_TAG,
   CRYPTOGRAPHIC_ACTIONS,
+  isInCustomStore,
+  isMultiRegion,
   KEY_TAG,
   type PolicyStatement,
   policyDocument,
+  regionsOf,
   STAGE_TAG,
   SYSTEM_PATH,
+  sharedTrustPolicy,
+  stageArns,
   TENANT_TAG,
   tenantPermissionsBoundary,
 } from "@tenantkeys/core";
@@ -22,10 +27,34 @@ export const tenantBoundary = new aws.iam.Policy(
     name: names.tenantBoundary,
     path: SYSTEM_PATH,
     description: "The most that a tenant's role may ever do",
-    policy: JSON.stringify(tenantPermissionsBoundary(context, settings.tenantDataActions)),
+    policy: JSON.stringify(tenantPermissionsBoundary(context, settings)),
   },
   retained.tenantBoundary,
 );
+
+/**
+ * The role of every tenant's sessions, where tenants share one. It has no policy of its own for keys: each key's policy
+ * names it, for sessions that carry that tenant's tag.
+ */
+export const sharedTenantRole =
+  settings.roleMode === "session-tag"
+    ? new aws.iam.Role(
+        "SharedTenantRole",
+        {
+          name: names.sharedTenantRole,
+          path: SYSTEM_PATH,
+          description: "tenantkeys: sessions of it are tagged with one tenant and may use that tenant's keys",
+          assumeRolePolicy: JSON.stringify(sharedTrustPolicy(context)),
+          permissionsBoundary: tenantBoundary.arn,
+        },
+        retained.sharedTenantRole,
+      )
+    : undefined;
+
+const profiles = Object.values(settings.profiles);
+/** Keys are made in the stage's Region, their replicas in those of the profiles: each is named. */
+const arnsOfRegions = regionsOf(region, settings.profiles).map((name) => stageArns(accountId, name, settings.stage));
+const everyKey = arnsOfRegions.map(({ keys }) => keys);
 
 const makeRoles: readonly PolicyStatement[] = [
   {
@@ -42,9 +71,16 @@ const makeRoles: readonly PolicyStatement[] = [
     Resource: arns.tenantRoles,
   },
   {
+    // Whoever leaves takes their role with them.
+    Sid: "RemoveTenantRoles",
+    Effect: "Allow",
+    Action: ["iam:DeleteRole", "iam:DeleteRolePolicy"],
+    Resource: arns.tenantRoles,
+  },
+  {
     Sid: "ReadRolesOfTheirNames",
     Effect: "Allow",
-    Action: ["iam:GetRole", "iam:GetRolePolicy"],
+    Action: ["iam:GetRole", "iam:GetRolePolicy", "iam:ListRolePolicies"],
     Resource: arns.rolesOfTenantName,
   },
 ];
@@ -63,13 +99,29 @@ const makeKeys: readonly PolicyStatement[] = [
     Sid: "TagKeysOfThisStageWhenMade",
     Effect: "Allow",
     Action: "kms:TagResource",
-    Resource: arns.keys,
+    Resource: everyKey,
     Condition: {
       StringEquals: { [`aws:RequestTag/${STAGE_TAG}`]: settings.stage },
       "ForAllValues:StringEquals": { "aws:TagKeys": [STAGE_TAG, TENANT_TAG, KEY_TAG, ATTEMPT_TAG] },
     },
   },
-  { Sid: "NameKeys", Effect: "Allow", Action: "kms:CreateAlias", Resource: arns.tenantAliases },
+  {
+    Sid: "NameKeys",
+    Effect: "Allow",
+    Action: "kms:CreateAlias",
+    Resource: arnsOfRegions.map(({ tenantAliases }) => tenantAliases),
+  },
+  {
+    // Every key, to tell a key that is gone from one that hides: a key that is gone has no policy, so KMS answers that
+    // it isn't there to those only whom IAM lets look. A key whose policy doesn't turn to IAM stays hidden; of one whose
+    // policy does, this shows the description, and no data.
+    Sid: "TellKeysThatAreGone",
+    Effect: "Allow",
+    Action: "kms:DescribeKey",
+    Resource: everyKey,
+  },
+  ...(profiles.some(isMultiRegion) ? [makeMultiRegionServiceRole()] : []),
+  ...(profiles.some(isInCustomStore) ? [findCustomStores()] : []),
   {
     // Every resource, because tag:GetResources knows no narrower one. It reads names and tags, nothing else.
     Sid: "FindKeysByTag",
@@ -86,11 +138,36 @@ const makeKeys: readonly PolicyStatement[] = [
   },
 ];
 
+/**
+ * KMS keeps multi-Region keys alike through a role of its own, which the account's first such key makes.
+ * https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-auth-slr.html
+ */
+function makeMultiRegionServiceRole(): PolicyStatement {
+  const service = "mrk.kms.amazonaws.com";
+  return {
+    Sid: "LetKmsSynchronizeReplicas",
+    Effect: "Allow",
+    Action: "iam:CreateServiceLinkedRole",
+    Resource: `arn:aws:iam::${accountId}:role/aws-service-role/${service}/AWSServiceRoleForKeyManagementServiceMultiRegionKeys`,
+    Condition: { StringEquals: { "iam:AWSServiceName": service } },
+  };
+}
+
+function findCustomStores(): PolicyStatement {
+  return {
+    // Every resource, because custom key stores have no ARN. It reads whether a store is connected.
+    Sid: "SeeCustomKeyStores",
+    Effect: "Allow",
+    Action: "kms:DescribeCustomKeyStores",
+    Resource: "*",
+  };
+}
+
 const work: readonly PolicyStatement[] = [
   {
     Sid: "KeepTheRegistry",
     Effect: "Allow",
-    Action: "dynamodb:PutItem",
+    Action: ["dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"],
     Resource: arns.registryTable,
   },
   { Sid: "Reply", Effect: "Allow", Action: "events:PutEvents", Resource: arns.bus },
@@ -132,7 +209,7 @@ const audit: readonly PolicyStatement[] = [
   {
     Sid: "ReadTenantRoles",
     Effect: "Allow",
-    Action: ["iam:GetRole", "iam:GetRolePolicy"],
+    Action: ["iam:GetRole", "iam:GetRolePolicy", "iam:ListRolePolicies"],
     Resource: arns.rolesOfTenantName,
   },
   // Every resource, because tag:GetResources knows no narrower one. It reads names and tags, nothing else.

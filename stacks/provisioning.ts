@@ -1,5 +1,5 @@
 /** From a sign-up on the bus to the worker: rule, queue, function, and a dead-letter queue behind each hand-over. */
-import { policyDocument, SIGN_UP_DETAIL_TYPES, workerSettings } from "@tenantkeys/core";
+import { policyDocument, rulePattern, workerSettings } from "@tenantkeys/core";
 import { bus } from "./bus.ts";
 import { provisionerRoleArgs, tenantBoundary } from "./permissions.ts";
 import { registry } from "./registry.ts";
@@ -43,12 +43,9 @@ export const queue = new sst.aws.Queue("Provisioning", {
 
 const rule = new aws.cloudwatch.EventRule("SignUps", {
   name: names.rule,
-  description: "Sign-ups, to be provisioned",
+  description: "Events about tenants, for the worker",
   eventBusName: bus.name,
-  eventPattern: JSON.stringify({
-    source: settings.signUpEventSources,
-    "detail-type": SIGN_UP_DETAIL_TYPES,
-  }),
+  eventPattern: JSON.stringify(rulePattern(settings)),
 });
 
 /** Only this bus's own rule may put messages in: SST's queue policy would let every rule, topic and bucket. */

@@ -6,10 +6,12 @@ import { read, tableRows } from "./markdown.ts";
 const REQUIRED = { stage: "dev", applicationRoleArns: ["arn:aws:iam::111122223333:role/notes-api"] };
 const settings: Readonly<Record<string, unknown>> = { ...parseStageSettings(REQUIRED) };
 
+const defaultProfile: Readonly<Record<string, unknown>> = { ...parseStageSettings(REQUIRED).profiles.default };
+
 const page = read("docs/settings.md");
 const between = (start: string, end: string) => page.slice(page.indexOf(start), page.indexOf(end));
 const settingRows = tableRows(between("## Settings", "## Key profiles"));
-const profileRows = tableRows(between("## Key profiles", "## tenantDataActions"));
+const profileRows = tableRows(between("## Key profiles", "## What a profile lets a tenant do"));
 const uncoded = (cell = "") => cell.replace(/^`|`$/g, "");
 
 const isAccepted = (input: Record<string, unknown>): boolean => {
@@ -30,20 +32,27 @@ function range(limits = ""): readonly [number, number] | undefined {
 
 it("names exactly the settings of a stage and of a key profile, in the order of the schema", () => {
   expect(settingRows.map(([name]) => uncoded(name))).toEqual(Object.keys(settings));
-  const profile = (settings.profiles as Record<string, object>).default ?? {};
-  expect(profileRows.map(([name]) => uncoded(name))).toEqual(Object.keys(profile));
+  expect(profileRows.map(([name]) => uncoded(name))).toEqual(Object.keys(defaultProfile));
 });
 
 describe("the defaults", () => {
   const rows = settingRows.filter(([, value]) => value?.startsWith("`"));
+  const ofProfile = profileRows.filter(([, value]) => value?.startsWith("`"));
 
   it("are written for all but the required settings and one long list", () => {
     const others = settingRows.filter((row) => !rows.includes(row)).map(([name]) => uncoded(name));
     expect(others).toEqual([...Object.keys(REQUIRED), "tenantDataActions"]);
+    const without = profileRows.filter((row) => !ofProfile.includes(row)).map(([name]) => uncoded(name));
+    expect(without).toEqual(["customKeyStoreId"]);
   });
 
   it.each(rows)("of %s is %s", (name, value) => {
-    expect(JSON.parse(uncoded(value))).toEqual(settings[uncoded(name)]);
+    const asWritten = parseStageSettings({ ...REQUIRED, [uncoded(name)]: JSON.parse(uncoded(value)) });
+    expect(asWritten).toEqual(settings);
+  });
+
+  it.each(ofProfile)("of a profile's %s is %s", (name, value) => {
+    expect(JSON.parse(uncoded(value))).toEqual(defaultProfile[uncoded(name)]);
   });
 
   it("of tenantDataActions is the list of its section", () => {
@@ -63,8 +72,8 @@ describe("the limits", () => {
   ].flatMap(({ name, limits, put }) => (limits === undefined ? [] : [{ name, limits, put }]));
 
   it("are a range for every number but one", () => {
-    const numbers = Object.entries(settings).filter(([, value]) => typeof value === "number");
-    expect(cases).toHaveLength(numbers.length - 1 + profile.length);
+    const numbers = [settings, defaultProfile].flatMap(Object.values).filter((value) => typeof value === "number");
+    expect(cases).toHaveLength(numbers.length - 1);
   });
 
   it.each(cases)("of $name are $limits", ({ limits: [minimum, maximum], put }) => {

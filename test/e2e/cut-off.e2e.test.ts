@@ -60,7 +60,7 @@ describe("a worker that is cut off and whose message comes again", () => {
     await provisionTenantKey(ports({ before: (name) => void names.push(name) }), testRun(), declarationOf("clean"));
     expect(names.toSorted()).toEqual(
       [
-        "PutItemCommand",
+        "TransactWriteItemsCommand",
         "CreateRoleCommand",
         "CreateKeyCommand",
         "EnableKeyRotationCommand",

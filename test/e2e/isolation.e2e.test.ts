@@ -1,6 +1,6 @@
 /** The matrix itself: it holds for every tenant, and it notices when it doesn't. */
 import { PutKeyPolicyCommand } from "@aws-sdk/client-kms";
-import { admittedKeyPolicy, checkContainment, parseRoleArn } from "@tenantkeys/core";
+import { checkContainment, completeKeyProfile, desiredTenantKey, parseKeyName, parseTenantId } from "@tenantkeys/core";
 import { type LocalStage, type MatrixTenant, proveIsolation } from "@tenantkeys/local";
 import { beforeAll, describe, expect, it } from "vitest";
 import { deliver, signUpEnvelope, untilActive } from "../support/events.ts";
@@ -44,8 +44,9 @@ describe("isolation, tried live", () => {
 
   it("is reported broken when a key policy is widened to the account, as the containment check says too", async () => {
     const [victim] = tenants;
-    const roleArn = parseRoleArn(victim?.roleArn ?? "");
-    const contained = admittedKeyPolicy(stage.context, roleArn);
+    const tenantId = parseTenantId(victim?.tenantId ?? "");
+    const desired = desiredTenantKey(stage.context, tenantId, parseKeyName("default"), completeKeyProfile());
+    const contained = desired.admittedPolicy;
     const widened = {
       ...contained,
       Statement: [
@@ -67,8 +68,8 @@ describe("isolation, tried live", () => {
     const { violations } = await prove("isolation-broken");
 
     expect(violations[0]).toContain('decrypting with key "default" of isolated-0: worked');
-    expect(checkContainment(contained, stage.context, roleArn)).toEqual({ kind: "contained" });
-    expect(checkContainment(widened, stage.context, roleArn)).toMatchObject({
+    expect(checkContainment(contained, desired)).toEqual({ kind: "contained" });
+    expect(checkContainment(widened, desired)).toMatchObject({
       kind: "violated",
       violations: [{ statement: "Widened" }],
     });

@@ -8,18 +8,30 @@ import { GetRolePolicyCommand, UpdateAssumeRolePolicyCommand } from "@aws-sdk/cl
 import { CreateKeyCommand } from "@aws-sdk/client-kms";
 import { createRegistry, startRun, systemClock } from "@tenantkeys/aws";
 import {
-  ADMINISTER_ACTIONS,
+  administerActions,
+  completeKeyProfile,
   creationKeyPolicy,
+  DAY_MS,
+  DEPART_ACTIONS,
   DISCARD_ACTIONS,
   keyTags,
   parseAttemptId,
   parseKeyArn,
+  REPLY_SOURCE,
   stageNames,
 } from "@tenantkeys/core";
-import { type CallCount, type LocalStage, readCalls } from "@tenantkeys/local";
+import { advanceClock, type CallCount, type LocalStage, readCalls } from "@tenantkeys/local";
 import { beforeAll, expect, it } from "vitest";
 import { readTenantKey } from "../support/aws-state.ts";
-import { deliver, readRecord, signUpEnvelope, until, untilActive, untilSettled } from "../support/events.ts";
+import {
+  deliver,
+  readRecord,
+  signUpEnvelope,
+  tenantEnvelope,
+  until,
+  untilActive,
+  untilSettled,
+} from "../support/events.ts";
 import { sharedStage } from "../support/shared-stage.ts";
 
 /** Calls that Lambda itself makes with the function's role, outside the function: the local AWS makes them unchecked. */
@@ -35,7 +47,7 @@ let stage: LocalStage;
 let calls: readonly CallCount[];
 
 beforeAll(async () => {
-  stage = await sharedStage();
+  stage = await sharedStage({ settings: { profiles: { default: { watchPeriodDays: 0, deletionWindowDays: 7 } } } });
   await deliver(stage, signUpEnvelope("usage"));
   await untilActive(stage, "usage");
   await changeTrust("usage");
@@ -47,6 +59,7 @@ beforeAll(async () => {
   await deliver(stage, signUpEnvelope("NOT-AN-ID"));
   await deliverWhileLeased("usage");
   await untilSettled(stage);
+  await liveThrough("usage");
   calls = (await readCalls(stage.emulator.endpoint)).filter((call) =>
     call.principal.includes("tenantkeys-local-provisioner"),
   );
@@ -68,12 +81,43 @@ async function leaveSpareKey(tenantId: string): Promise<void> {
   const attemptId = parseAttemptId(randomUUID());
   const tags = keyTags(stage.settings.stage, record.tenantId, record.keyName, attemptId);
   const Tags = Object.entries(tags).map(([TagKey, TagValue]) => ({ TagKey, TagValue }));
-  const Policy = JSON.stringify(creationKeyPolicy(stage.context));
+  const Policy = JSON.stringify(creationKeyPolicy(stage.context, completeKeyProfile()));
   const { KeyMetadata } = await stage.root.kms.send(new CreateKeyCommand({ Policy, Tags }));
   parseKeyArn(KeyMetadata?.Arn ?? "");
   const registry = createRegistry(stage.root, stageNames(stage.settings.stage).registryTable);
   const attempts = [...record.attempts, { attemptId, outcome: "open" as const }];
   await registry.replace(startRun(systemClock, 10_000, 1_000), { ...record, attempts }, record.fence);
+}
+
+/**
+ * The rest of a key's life: suspended, resumed, rotated (which the local KMS can't, so it is given up after its receives),
+ * offboarded, reinstated, offboarded again, and gone.
+ */
+async function liveThrough(tenantId: string): Promise<void> {
+  const state = (wanted: string) =>
+    until(`${tenantId} to be ${wanted}`, async () => {
+      const record = await readRecord(stage, tenantId);
+      return record?.state === wanted && record.leaseUntilMs === 0;
+    });
+  const say = (type: string) => deliver(stage, tenantEnvelope(type, { tenantId }));
+  await say("TenantSuspended");
+  await state("suspended");
+  await say("TenantResumed");
+  await state("active");
+  await say("TenantKeyRotationRequested");
+  await untilSettled(stage);
+  await say("TenantOffboarded");
+  await state("pending-deletion");
+  await say("TenantReinstated");
+  await state("active");
+  await say("TenantOffboarded");
+  await state("pending-deletion");
+  await advanceClock(stage.emulator.endpoint, 8 * DAY_MS);
+  await deliver(stage, {
+    ...tenantEnvelope("TenantKeyReviewDue", { tenantId, keyName: "default" }),
+    source: REPLY_SOURCE,
+  });
+  await state("destroyed");
 }
 
 /** Another worker seems to hold the key for two seconds: the message is given back to the queue. */
@@ -152,13 +196,14 @@ it("uses every action of every statement of its role", async () => {
 it("uses every action that the key policies give it", () => {
   const used = new Set(calls.filter((call) => call.allowed).map((call) => call.action));
 
-  const given = [...ADMINISTER_ACTIONS, ...DISCARD_ACTIONS];
+  const given: readonly string[] = [...administerActions(completeKeyProfile()), ...DISCARD_ACTIONS, ...DEPART_ACTIONS];
   expect(given.filter((action) => !used.has(action))).toEqual([]);
 });
 
 it("has every call allowed by a statement of its role or by the key policies", async () => {
   const statements = (await workerStatements()).filter((statement) => statement.Effect === "Allow");
-  const byKeyPolicy = new Set<string>([...ADMINISTER_ACTIONS, ...DISCARD_ACTIONS]);
+  const given = [...administerActions(completeKeyProfile()), ...DISCARD_ACTIONS, ...DEPART_ACTIONS];
+  const byKeyPolicy = new Set<string>(given);
   const unexplained = calls
     .filter((call) => call.allowed && !byKeyPolicy.has(call.action))
     .filter(

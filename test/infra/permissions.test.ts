@@ -1,5 +1,5 @@
 /** Who may do what: the roles and policies of a stage, statement by statement. */
-import { CRYPTOGRAPHIC_ACTIONS, type PolicyStatement, USE_ACTIONS } from "@tenantkeys/core";
+import { CRYPTOGRAPHIC_ACTIONS, EVERY_USE_ACTION, type PolicyStatement, SERVICE_GRANT_ACTIONS } from "@tenantkeys/core";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ACCOUNT_ID, asList, REGION, type RecordedStage, recordStage } from "./recorded-stage.ts";
 
@@ -21,13 +21,26 @@ const TENANT_ROLES = `arn:aws:iam::${ACCOUNT_ID}:role/tenantkeys/dev/tk-dev-*`;
 const THE_BOUNDARY = `arn:aws:iam::${ACCOUNT_ID}:policy/tenantkeys/tenantkeys-dev-tenant-boundary`;
 const OUR_STAGE = { "aws:RequestTag/tenantkeys:stage": "dev" };
 
+const REPLICA_REGIONS = ["eu-central-1", "us-east-1"];
+const RICH_PROFILES = {
+  global: { replicaRegions: REPLICA_REGIONS },
+  volumes: { serviceGrants: true },
+  hardware: { origin: "AWS_CLOUDHSM", customKeyStoreId: "cks-1234567890abcdef0" },
+} as const;
+
 let stage: RecordedStage;
 let longest: RecordedStage;
+/** A stage with a profile of every kind, whose tenants share a role. */
+let rich: RecordedStage;
 
 beforeAll(async () => {
-  [stage, longest] = await Promise.all([
+  [stage, longest, rich] = await Promise.all([
     recordStage(),
-    recordStage({ stage: "s".repeat(20), settings: { maximumConcurrency: 1000 } }),
+    recordStage({
+      stage: "s".repeat(20),
+      settings: { maximumConcurrency: 1000, roleMode: "session-tag", profiles: { default: {}, ...RICH_PROFILES } },
+    }),
+    recordStage({ settings: { roleMode: "session-tag", profiles: { default: {}, ...RICH_PROFILES } } }),
   ]);
 });
 
@@ -101,7 +114,7 @@ describe("the provisioner's role", () => {
     expect(stage.ofType("iam/rolePolicyAttachment:RolePolicyAttachment")).toEqual([]);
   });
 
-  test("may do nothing with a key but make, tag and name one, each under this stage's tags or names", () => {
+  test("may do nothing with a key but make, tag, name and describe one, the first three under this stage's tags or names", () => {
     expect(allowing(PROVISIONER, /^kms:/i)).toEqual([
       {
         Sid: "MakeKeysOfThisStage",
@@ -114,7 +127,7 @@ describe("the provisioner's role", () => {
         Sid: "TagKeysOfThisStageWhenMade",
         Effect: "Allow",
         Action: "kms:TagResource",
-        Resource: `arn:aws:kms:${REGION}:${ACCOUNT_ID}:key/*`,
+        Resource: [`arn:aws:kms:${REGION}:${ACCOUNT_ID}:key/*`],
         Condition: {
           StringEquals: OUR_STAGE,
           "ForAllValues:StringEquals": {
@@ -126,7 +139,13 @@ describe("the provisioner's role", () => {
         Sid: "NameKeys",
         Effect: "Allow",
         Action: "kms:CreateAlias",
-        Resource: `arn:aws:kms:${REGION}:${ACCOUNT_ID}:alias/tenantkeys/dev/*`,
+        Resource: [`arn:aws:kms:${REGION}:${ACCOUNT_ID}:alias/tenantkeys/dev/*`],
+      },
+      {
+        Sid: "TellKeysThatAreGone",
+        Effect: "Allow",
+        Action: "kms:DescribeKey",
+        Resource: [`arn:aws:kms:${REGION}:${ACCOUNT_ID}:key/*`],
       },
     ]);
   });
@@ -137,8 +156,9 @@ describe("the provisioner's role", () => {
       { Sid: "NeverUseAnyKey", Effect: "Deny", Action: [...CRYPTOGRAPHIC_ACTIONS], Resource: "*" },
     ]);
     const denied = new Set<string>(CRYPTOGRAPHIC_ACTIONS);
-    // DescribeKey is in the tenant's set too, and reads no data.
-    expect(USE_ACTIONS.filter((action) => action !== "kms:DescribeKey" && !denied.has(action))).toEqual([]);
+    // These are in the tenant's set too, and read no data.
+    const reading = ["kms:DescribeKey", "kms:GetPublicKey"];
+    expect(EVERY_USE_ACTION.filter((action) => !reading.includes(action) && !denied.has(action))).toEqual([]);
   });
 
   test("may make roles and give them policies only under the tenants' path and under the boundary", () => {
@@ -153,24 +173,28 @@ describe("the provisioner's role", () => {
     const actions = actionsOf(PROVISIONER).filter((action) => action.startsWith("iam:"));
     expect(actions.toSorted()).toEqual([
       "iam:CreateRole",
+      "iam:DeleteRole",
+      "iam:DeleteRolePolicy",
       "iam:GetRole",
       "iam:GetRolePolicy",
+      "iam:ListRolePolicies",
       "iam:PutRolePolicy",
       "iam:TagRole",
       "iam:UpdateAssumeRolePolicy",
     ]);
     for (const { Resource, Action } of allowing(PROVISIONER, /^iam:/)) {
-      if (!asList(Action).every((action) => action.startsWith("iam:Get"))) expect(Resource).toBe(TENANT_ROLES);
+      if (!asList(Action).every((action) => /^iam:(Get|List)/.test(action))) expect(Resource).toBe(TENANT_ROLES);
       for (const arn of asList(Resource)) expect(arn).toMatch(/\/tk-dev-\*$/);
     }
   });
 
-  test("can't reach its own role or another stage's by the names that it may use", () => {
+  test("can't reach its own role, the shared one or another stage's by the names that it may use", () => {
     const matches = (pattern: string, arn: string) =>
       new RegExp(`^${pattern.replaceAll(/[.+?^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*")}$`).test(arn);
     const roles = [
       `arn:aws:iam::${ACCOUNT_ID}:role/tenantkeys/tenantkeys-dev-provisioner`,
       `arn:aws:iam::${ACCOUNT_ID}:role/tenantkeys/tenantkeys-dev-auditor`,
+      `arn:aws:iam::${ACCOUNT_ID}:role/tenantkeys/tenantkeys-dev-tenant`,
       `arn:aws:iam::${ACCOUNT_ID}:role/tenantkeys/production/tk-production-acme`,
       `arn:aws:iam::${ACCOUNT_ID}:role/tenantkeys/dev2/tk-dev2-acme`,
     ];
@@ -183,12 +207,15 @@ describe("the provisioner's role", () => {
     expect(matches(TENANT_ROLES, `arn:aws:iam::${ACCOUNT_ID}:role/tenantkeys/dev/tk-dev-acme`)).toBe(true);
   });
 
-  test("may write the registry, reply on the bus, take from its queue and write its own log, each by its ARN", () => {
+  test("may keep the registry, reply on the bus, take from its queue and write its own log, each by its ARN", () => {
     const rest = stage
       .statements(PROVISIONER)
       .filter(({ Action }) => asList(Action).every((action) => !/^(iam|kms|tag):/.test(action)));
     expect(rest.map(({ Action, Resource }) => [Action, Resource])).toEqual([
-      ["dynamodb:PutItem", stage.one("dynamodb/table:Table").arn],
+      [
+        ["dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"],
+        stage.one("dynamodb/table:Table").arn,
+      ],
       ["events:PutEvents", stage.one("cloudwatch/eventBus:EventBus").arn],
       [
         ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
@@ -211,7 +238,12 @@ describe("the auditor's role", () => {
   });
 
   test("reads, changes nothing, and has no right on any key: the keys' own policies let it look", () => {
-    expect(actionsOf(AUDITOR).toSorted()).toEqual(["iam:GetRole", "iam:GetRolePolicy", "tag:GetResources"]);
+    expect(actionsOf(AUDITOR).toSorted()).toEqual([
+      "iam:GetRole",
+      "iam:GetRolePolicy",
+      "iam:ListRolePolicies",
+      "tag:GetResources",
+    ]);
   });
 });
 
@@ -236,13 +268,76 @@ describe("the operator's policy", () => {
 describe("the boundary of tenants' roles", () => {
   test("is the use of keys and the stage's data actions: no administration of keys, no IAM, no other role", () => {
     const actions = actionsOf(BOUNDARY);
-    expect(actions.filter((action) => action.startsWith("kms:"))).toEqual([...USE_ACTIONS]);
+    expect(actions.filter((action) => action.startsWith("kms:"))).toEqual(EVERY_USE_ACTION);
     expect(actions.filter((action) => /^(iam|sts|organizations|lambda):/.test(action))).toEqual([]);
     expect(allowing(BOUNDARY, /^kms:/)[0]?.Resource).toBe(`arn:aws:kms:${REGION}:${ACCOUNT_ID}:key/*`);
   });
 
   test("is the one that the provisioner has to put on every role", () => {
     expect(stage.one("iam/policy:Policy", "-tenant-boundary").arn).toBe(THE_BOUNDARY);
+  });
+});
+
+describe("a stage with replicas, a custom key store, grants for services and one role for all tenants", () => {
+  const allowed = (document: string, sid: string) =>
+    rich.statements(document).find(({ Sid, Effect }) => Sid === sid && Effect === "Allow");
+  const inEveryRegion = (resource: string) =>
+    [REGION, ...REPLICA_REGIONS].map((region) => `arn:aws:kms:${region}:${ACCOUNT_ID}:${resource}`);
+
+  test("lets the provisioner tag, name and describe keys in the Regions of its profiles, each by its name", () => {
+    expect(allowed(PROVISIONER, "TagKeysOfThisStageWhenMade")?.Resource).toEqual(inEveryRegion("key/*"));
+    expect(allowed(PROVISIONER, "TellKeysThatAreGone")?.Resource).toEqual(inEveryRegion("key/*"));
+    expect(allowed(PROVISIONER, "NameKeys")?.Resource).toEqual(inEveryRegion("alias/tenantkeys/dev/*"));
+  });
+
+  test("lets the provisioner see custom key stores, and KMS keep replicas alike", () => {
+    expect(allowed(PROVISIONER, "SeeCustomKeyStores")).toEqual({
+      Sid: "SeeCustomKeyStores",
+      Effect: "Allow",
+      Action: "kms:DescribeCustomKeyStores",
+      Resource: "*",
+    });
+    expect(allowed(PROVISIONER, "LetKmsSynchronizeReplicas")).toMatchObject({
+      Action: "iam:CreateServiceLinkedRole",
+      Resource: expect.stringContaining(":role/aws-service-role/mrk.kms.amazonaws.com/"),
+      Condition: { StringEquals: { "iam:AWSServiceName": "mrk.kms.amazonaws.com" } },
+    });
+    const sids = stage.statements(PROVISIONER).map(({ Sid }) => Sid);
+    expect(sids.filter((sid) => /Custom|Replicas/.test(sid))).toEqual([]);
+  });
+
+  test("keeps tenants to the use of keys and to grants that services make, in every Region", () => {
+    const everyKey = `arn:aws:kms:*:${ACCOUNT_ID}:key/*`;
+    expect(allowed(BOUNDARY, "UseKeysAtMost")).toMatchObject({ Action: EVERY_USE_ACTION, Resource: everyKey });
+    expect(allowed(BOUNDARY, "GrantToServicesAtMost")).toMatchObject({
+      Action: SERVICE_GRANT_ACTIONS,
+      Resource: everyKey,
+      Condition: { Bool: { "kms:GrantIsForAWSResource": "true" } },
+    });
+  });
+
+  test("has the tenants' role under the boundary, with no policy of its own, for tagged sessions only", () => {
+    const role = rich.one("iam/role:Role", "-dev-tenant");
+    expect(role.inputs).toMatchObject({
+      name: "tenantkeys-dev-tenant",
+      path: "/tenantkeys/",
+      permissionsBoundary: THE_BOUNDARY,
+    });
+    expect(role.inputs.inlinePolicies ?? []).toEqual([]);
+    expect(role.inputs.managedPolicyArns ?? []).toEqual([]);
+    expect(rich.statements("tenantkeys-dev-tenant assumeRolePolicy")).toEqual([
+      {
+        Sid: "AssumeForOneTenantOnly",
+        Effect: "Allow",
+        Principal: { AWS: [`arn:aws:iam::${ACCOUNT_ID}:role/app`] },
+        Action: ["sts:AssumeRole", "sts:TagSession"],
+        Condition: {
+          StringLike: { "aws:RequestTag/tenant": "?*" },
+          "ForAllValues:StringEquals": { "aws:TagKeys": ["tenant"] },
+        },
+      },
+    ]);
+    expect(stage.ofType("iam/role:Role").map(({ inputs }) => inputs.name)).not.toContain("tenantkeys-dev-tenant");
   });
 });
 

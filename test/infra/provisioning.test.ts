@@ -1,5 +1,5 @@
 /** From the bus to the worker: nothing is lost at a hand-over, and the numbers that belong together fit together. */
-import { SIGN_UP_DETAIL_TYPES } from "@tenantkeys/core";
+import { EVENT_DETAIL_TYPES } from "@tenantkeys/core";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ACCOUNT_ID, REGION, type RecordedStage, recordStage, type StageChange } from "./recorded-stage.ts";
 
@@ -10,7 +10,10 @@ const CHANGED = {
   receivesMax: 7,
   maximumConcurrency: 33,
   batchSize: 3,
-  signUpEventSources: ["our.app"],
+  eventSources: ["our.app"],
+  eventMappings: [
+    { detailType: "CustomerCreated", source: "crm", as: "TenantSignedUp", fields: { tenantId: "$.detail.id" } },
+  ],
   archiveRetentionDays: 30,
   logRetentionDays: 731,
 } satisfies StageChange["settings"];
@@ -76,14 +79,19 @@ describe("the queue", () => {
 });
 
 describe("the rule", () => {
-  test("takes sign-ups of the stage's sources off the stage's own bus", () => {
+  test("takes the events of the stage's sources, and mapped ones of theirs, off the stage's own bus", () => {
     const pattern = (of: RecordedStage) =>
       JSON.parse(String(of.one("cloudwatch/eventRule:EventRule").inputs.eventPattern));
     expect(pattern(stage)).toEqual({
       source: ["tenantkeys.application", "sbt.control.plane"],
-      "detail-type": [...SIGN_UP_DETAIL_TYPES],
+      "detail-type": [...EVENT_DETAIL_TYPES],
     });
-    expect(pattern(changed).source).toEqual(["our.app"]);
+    expect(pattern(changed)).toEqual({
+      $or: [
+        { source: ["our.app"], "detail-type": [...EVENT_DETAIL_TYPES] },
+        { source: ["crm"], "detail-type": ["CustomerCreated"] },
+      ],
+    });
     expect(stage.one("cloudwatch/eventRule:EventRule").inputs.eventBusName).toBe("tenantkeys-dev");
   });
 

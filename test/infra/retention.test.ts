@@ -110,6 +110,15 @@ test("a stage whose first deployment broke off takes up what is there and makes 
   });
 });
 
+test("a stage whose tenants share a role keeps that role as well, and takes it up again", async () => {
+  const settings = { roleMode: "session-tag" } as const;
+  const shared = await recordStage({ settings, existingArns: [role("tenantkeys-dev-tenant"), ...ALL_ARNS] });
+  expect(shared.one("iam/role:Role", "-dev-tenant")).toMatchObject({
+    retainOnDelete: true,
+    importId: "tenantkeys-dev-tenant",
+  });
+});
+
 test("a new stage takes up nothing, whatever the account holds of others", () => {
   expect(adopted(stages.dev)).toEqual({});
   expect(adopted(besideOthers)).toEqual({});

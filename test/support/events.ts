@@ -37,6 +37,24 @@ export function signUpEnvelope(
   };
 }
 
+/** Any other event about a tenant, published now: each is newer than the one before. */
+export function tenantEnvelope(type: string, detail: object): Envelope {
+  return {
+    id: randomUUID(),
+    source: "tenantkeys.application",
+    "detail-type": type,
+    time: new Date().toISOString(),
+    detail: { version: "1", generation: nextGeneration(), ...detail },
+  };
+}
+
+let generation = Date.now();
+/** Higher than every one before, also within a millisecond. */
+function nextGeneration(): number {
+  generation = Math.max(generation + 1, Date.now());
+  return generation;
+}
+
 async function queueUrl(stage: LocalStage, name: string): Promise<string> {
   return (await stage.root.sqs.send(new GetQueueUrlCommand({ QueueName: name }))).QueueUrl ?? "";
 }

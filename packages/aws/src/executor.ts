@@ -4,14 +4,26 @@ import {
   type Attempt,
   checkContainment,
   type DesiredTenantKey,
+  type ImportParameters,
   type KeyArn,
   TenantKeysError,
 } from "@tenantkeys/core";
 import type { Clients } from "./clients.ts";
-import { createAlias, createKey, enableKeyRotation, putKeyPolicy, scheduleSpareKeyDeletion } from "./keys.ts";
+import {
+  cancelKeyDeletion,
+  createAlias,
+  createKey,
+  disableKey,
+  enableKey,
+  enableKeyRotation,
+  getImportParameters,
+  putKeyPolicy,
+  SPARE_KEY_DELETION_WINDOW_DAYS,
+  scheduleKeyDeletion,
+} from "./keys.ts";
 import { certainlyNotDone, errorName, narrowAwsError } from "./narrow-error.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
-import { createRole, isNoSuchEntity, putRolePolicy, updateTrustPolicy } from "./roles.ts";
+import { createRole, deleteRole, deleteRolePolicy, isNoSuchEntity, putRolePolicy, updateTrustPolicy } from "./roles.ts";
 import { checkDeadline, type Run, untilVisible } from "./run.ts";
 
 export interface ExecutorPorts {
@@ -24,7 +36,11 @@ export interface ExecutorPorts {
 export interface Applied {
   readonly keyArn: KeyArn | undefined;
   /** The attempt under which CreateKey was called, with what became of it; unchanged where it wasn't. */
-  readonly attempt: Attempt;
+  readonly attempt: Attempt | undefined;
+  /** What a customer is to wrap the key's material with, where it was asked for. */
+  readonly importParameters: ImportParameters | undefined;
+  /** When KMS will delete the key, where its deletion was scheduled. */
+  readonly deletionDateMs: number | undefined;
   /** Something was there already that the plan thought absent: observe and plan again. */
   readonly surprised: boolean;
   /** CreateAlias said that the alias is there already. */
@@ -35,7 +51,9 @@ export interface Applied {
 /** The mutable facts of one application of a plan. */
 interface Progress {
   keyArn: KeyArn | undefined;
-  attempt: Attempt;
+  attempt: Attempt | undefined;
+  importParameters: ImportParameters | undefined;
+  deletionDateMs: number | undefined;
   surprised: boolean;
   aliasExists: boolean;
 }
@@ -49,9 +67,15 @@ export async function applyPlan(
   run: Run,
   desired: DesiredTenantKey,
   steps: readonly (readonly Action[])[],
-  start: { readonly keyArn: KeyArn | undefined; readonly attempt: Attempt },
+  start: { readonly keyArn: KeyArn | undefined; readonly attempt: Attempt | undefined },
 ): Promise<Applied> {
-  const progress: Progress = { ...start, surprised: false, aliasExists: false };
+  const progress: Progress = {
+    ...start,
+    importParameters: undefined,
+    deletionDateMs: undefined,
+    surprised: false,
+    aliasExists: false,
+  };
   for (const step of steps) {
     const results = await Promise.allSettled(step.map((action) => applyAction(ports, run, desired, action, progress)));
     const failed = results.find((result) => result.status === "rejected");
@@ -69,8 +93,23 @@ const STEP_OF_ACTION: Readonly<Record<Action["kind"], string>> = {
   "put-role-policy": "iam:PutRolePolicy",
   "create-alias": "kms:CreateAlias",
   "admit-tenant": "kms:PutKeyPolicy",
+  "obtain-import-parameters": "kms:GetParametersForImport",
+  "enable-key": "kms:EnableKey",
+  "disable-key": "kms:DisableKey",
+  "shut-out-tenant": "kms:PutKeyPolicy",
+  "schedule-deletion": "kms:ScheduleKeyDeletion",
+  "cancel-deletion": "kms:CancelKeyDeletion",
+  "delete-role-policy": "iam:DeleteRolePolicy",
+  "delete-role": "iam:DeleteRole",
   "discard-spare-key": "kms:ScheduleKeyDeletion",
 };
+
+type RoleAction = "create-role" | "update-trust-policy" | "delete-role-policy" | "delete-role";
+type KeyAction = Exclude<Action["kind"], RoleAction | "create-key" | "discard-spare-key">;
+
+function isRoleAction(kind: Action["kind"]): kind is RoleAction {
+  return STEP_OF_ACTION[kind].startsWith("iam:") && kind !== "put-role-policy";
+}
 
 async function applyAction(
   ports: ExecutorPorts,
@@ -82,16 +121,18 @@ async function applyAction(
   const step = STEP_OF_ACTION[action.kind];
   checkDeadline(run, step);
   try {
-    if (action.kind === "create-role" || action.kind === "update-trust-policy") {
-      return await applyToRole(ports, run, desired, action.kind, progress);
+    const { kind } = action;
+    if (kind === "create-key") return await applyCreateKey(ports, run, desired, progress);
+    if (kind === "discard-spare-key") {
+      await scheduleKeyDeletion(ports.clients, run, action.keyArn, SPARE_KEY_DELETION_WINDOW_DAYS);
+      return;
     }
-    if (action.kind === "create-key") return await applyCreateKey(ports, run, desired, progress);
-    if (action.kind === "discard-spare-key") return await scheduleSpareKeyDeletion(ports.clients, run, action.keyArn);
+    if (isRoleAction(kind)) return await applyToRole(ports, run, desired, kind, progress);
     const keyArn = progress.keyArn;
     if (keyArn === undefined) throw new TenantKeysError("aws_unexpected", `${step}: no key to apply it to`, { step });
     await untilVisible(run, ports.visibilityBudgetMs, isNotVisibleYet, async () => {
       checkDeadline(run, step);
-      await applyToKey(ports, run, desired, action.kind, keyArn, progress);
+      await applyToKey(ports, run, desired, kind, keyArn, progress);
     });
   } catch (error) {
     throw notVisible(error, step) ?? narrowAwsError(error, step);
@@ -102,10 +143,12 @@ async function applyToRole(
   ports: ExecutorPorts,
   run: Run,
   desired: DesiredTenantKey,
-  kind: "create-role" | "update-trust-policy",
+  kind: RoleAction,
   progress: Progress,
 ): Promise<void> {
   if (kind === "update-trust-policy") return updateTrustPolicy(ports.clients, run, desired.role);
+  if (kind === "delete-role-policy") return deleteRolePolicy(ports.clients, run, desired.ownRole);
+  if (kind === "delete-role") return deleteRole(ports.clients, run, desired.ownRole);
   const description = `tenantkeys: the only role that may use the keys of tenant ${desired.tenantId}`;
   if (!(await createRole(ports.clients, run, desired.role, description))) progress.surprised = true;
 }
@@ -116,7 +159,8 @@ async function applyCreateKey(
   desired: DesiredTenantKey,
   progress: Progress,
 ): Promise<void> {
-  const { attemptId } = progress.attempt;
+  const attemptId = progress.attempt?.attemptId;
+  if (attemptId === undefined) throw new TenantKeysError("aws_unexpected", "kms:CreateKey: no attempt was recorded");
   try {
     await ports.createKeyLimiter.takeTurn(run, "kms:CreateKey");
     checkDeadline(run, "kms:CreateKey");
@@ -130,6 +174,11 @@ async function applyCreateKey(
       description: `tenantkeys: key ${desired.keyName} of tenant ${desired.tenantId}`,
       policy: desired.creationPolicy,
       tags: desired.keyTags(attemptId),
+      keySpec: desired.keySpec,
+      keyUsage: desired.keyUsage,
+      origin: desired.origin,
+      customKeyStoreId: desired.customKeyStoreId,
+      multiRegion: desired.multiRegion,
     });
     progress.keyArn = keyArn;
     progress.attempt = { attemptId, outcome: "created", keyArn };
@@ -143,13 +192,14 @@ async function applyToKey(
   ports: ExecutorPorts,
   run: Run,
   desired: DesiredTenantKey,
-  kind: "enable-rotation" | "put-role-policy" | "create-alias" | "admit-tenant",
+  kind: KeyAction,
   keyArn: KeyArn,
   progress: Progress,
 ): Promise<void> {
   const { clients } = ports;
   switch (kind) {
     case "enable-rotation":
+      if (desired.rotationPeriodDays === undefined) return;
       return enableKeyRotation(clients, run, keyArn, desired.rotationPeriodDays);
     case "put-role-policy":
       return putRolePolicy(clients, run, desired.role, desired.rolePolicy(keyArn));
@@ -161,12 +211,28 @@ async function applyToKey(
     case "admit-tenant":
       refuseUncontained(desired);
       return putKeyPolicy(clients, run, keyArn, desired.admittedPolicy);
+    case "shut-out-tenant":
+      return putKeyPolicy(clients, run, keyArn, desired.departingPolicy);
+    case "obtain-import-parameters":
+      progress.importParameters = await getImportParameters(clients, run, keyArn);
+      return;
+    case "enable-key":
+      return enableKey(clients, run, keyArn);
+    case "disable-key":
+      return disableKey(clients, run, keyArn);
+    case "cancel-deletion":
+      await cancelKeyDeletion(clients, run, keyArn);
+      progress.surprised = true;
+      return;
+    case "schedule-deletion":
+      progress.deletionDateMs = await scheduleKeyDeletion(clients, run, keyArn, desired.deletionWindowDays);
+      return;
   }
 }
 
 /** The last look before somebody is let in: our own builder must not be able to let in a stranger either. */
 function refuseUncontained(desired: DesiredTenantKey): void {
-  const containment = checkContainment(desired.admittedPolicy, desired.context, desired.role.arn);
+  const containment = checkContainment(desired.admittedPolicy, desired);
   if (containment.kind === "contained") return;
   const reasons = containment.violations.map(({ statement, reason }) => `${statement} ${reason}`).join("; ");
   throw new TenantKeysError("policy_not_contained", `the key policy to be put isn't contained: ${reasons}`);

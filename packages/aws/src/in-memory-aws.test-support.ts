@@ -5,6 +5,7 @@
  */
 import {
   ATTEMPT_TAG,
+  type DestructionRecord,
   type KeyRecord,
   type KeyState,
   type PolicyDocument,
@@ -12,9 +13,10 @@ import {
   samePolicy,
   type Tags,
   TenantKeysError,
+  type TenantRecord,
 } from "@tenantkeys/core";
 import { narrowAwsError } from "./narrow-error.ts";
-import type { ProvisionPorts } from "./provision-tenant-key.ts";
+import type { ProvisionPorts } from "./ports.ts";
 import type { Publisher } from "./publisher.ts";
 import { createRateLimiter } from "./rate-limiter.ts";
 import type { Registry } from "./registry.ts";
@@ -37,7 +39,14 @@ interface Key {
   readonly indexedAtMs: number;
   policy: string;
   rotationPeriodDays: number | undefined;
+  /** Epoch milliseconds of each rotation on demand. */
+  readonly rotatedAtMs: number[];
+  readonly origin: string;
   state: KeyState;
+  deletionDateMs: number | undefined;
+  /** Stands for the bytes that were imported first. */
+  material: string | undefined;
+  materialExpiresAtMs: number | undefined;
   /** Whether its policy ever let the tenant in: such a key may hold data. */
   everAdmitted: boolean;
 }
@@ -47,12 +56,15 @@ export class InMemoryAws {
   readonly keys: Key[] = [];
   readonly aliases = new Map<string, string>();
   readonly records = new Map<string, KeyRecord>();
+  readonly tenants = new Map<string, TenantRecord>();
+  readonly destructions: DestructionRecord[] = [];
   readonly replies: Reply[] = [];
   /** The calls that took effect or were answered, in order. */
   readonly log: string[] = [];
   readonly #clock: Clock;
   readonly #indexLagMs: number;
   #attempts = 0;
+  #keysMade = 0;
 
   constructor(clock: Clock, indexLagMs = 0) {
     this.#clock = clock;
@@ -91,6 +103,16 @@ export class InMemoryAws {
       this.#role(RoleName).trustPolicy = PolicyDocument;
       return {};
     },
+    ListRolePolicies: ({ RoleName }) => ({ PolicyNames: [...this.#role(RoleName).policies.keys()] }),
+    DeleteRolePolicy: ({ RoleName, PolicyName }) => {
+      if (!this.#role(RoleName).policies.delete(PolicyName)) throw awsError("NoSuchEntityException", 404);
+      return {};
+    },
+    DeleteRole: ({ RoleName }) => {
+      if (this.#role(RoleName).policies.size > 0) throw awsError("DeleteConflictException", 409);
+      this.roles.delete(RoleName);
+      return {};
+    },
     CreateKey: (input) => this.#createKey(input),
     CreateAlias: ({ AliasName, TargetKeyId }) => {
       if (this.aliases.has(AliasName)) throw awsError("AlreadyExistsException", 400);
@@ -98,22 +120,54 @@ export class InMemoryAws {
       return {};
     },
     EnableKeyRotation: ({ KeyId, RotationPeriodInDays }) => {
-      this.#key(KeyId).rotationPeriodDays = RotationPeriodInDays;
+      this.#keyIn(KeyId, ["Enabled"]).rotationPeriodDays = RotationPeriodInDays;
       return {};
     },
     PutKeyPolicy: ({ KeyId, Policy }) => this.#putKeyPolicy(KeyId, Policy),
-    ScheduleKeyDeletion: ({ KeyId }) => {
-      this.#key(KeyId).state = "PendingDeletion";
+    EnableKey: ({ KeyId }) => this.#changeState(KeyId, ["Enabled", "Disabled"], "Enabled"),
+    DisableKey: ({ KeyId }) => this.#changeState(KeyId, ["Enabled", "Disabled"], "Disabled"),
+    ScheduleKeyDeletion: ({ KeyId, PendingWindowInDays }) => {
+      this.#changeState(KeyId, ["Enabled", "Disabled", "PendingImport"], "PendingDeletion");
+      const deletionDateMs = this.#clock.nowMs() + PendingWindowInDays * 86_400_000;
+      this.#key(KeyId).deletionDateMs = deletionDateMs;
+      return { DeletionDate: new Date(deletionDateMs) };
+    },
+    CancelKeyDeletion: ({ KeyId }) => {
+      const key = this.#keyIn(KeyId, ["PendingDeletion"]);
+      key.state = key.origin === "EXTERNAL" && key.material === undefined ? "PendingImport" : "Disabled";
+      key.deletionDateMs = undefined;
       return {};
     },
+    RotateKeyOnDemand: ({ KeyId }) => {
+      this.#keyIn(KeyId, ["Enabled"]).rotatedAtMs.push(this.#clock.nowMs());
+      return {};
+    },
+    ListKeyRotations: ({ KeyId }) => ({
+      Rotations: this.#key(KeyId).rotatedAtMs.map((atMs) => ({
+        RotationType: "ON_DEMAND",
+        RotationDate: new Date(Math.floor(atMs / 1000) * 1000),
+      })),
+    }),
+    GetKeyLastUsage: () => {
+      throw awsError("UnknownOperationException", 400);
+    },
+    GetParametersForImport: ({ KeyId }) => ({
+      KeyId,
+      PublicKey: Buffer.from("a public key"),
+      ImportToken: Buffer.from(KeyId),
+      ParametersValidTo: new Date(this.#clock.nowMs() + 86_400_000),
+    }),
+    ImportKeyMaterial: (input) => this.#importKeyMaterial(input),
     DescribeKey: ({ KeyId }) => {
-      const key = this.#key(this.#resolve(KeyId));
-      return { KeyMetadata: { Arn: key.arn, KeyState: key.state } };
+      const { arn, state, origin, deletionDateMs, materialExpiresAtMs } = this.#key(this.#resolve(KeyId));
+      const date = (atMs: number | undefined) => (atMs === undefined ? undefined : new Date(atMs));
+      const dates = { DeletionDate: date(deletionDateMs), ValidTo: date(materialExpiresAtMs) };
+      return { KeyMetadata: { Arn: arn, KeyState: state, Origin: origin, KeySpec: "SYMMETRIC_DEFAULT", ...dates } };
     },
     GetKeyPolicy: ({ KeyId }) => ({ Policy: this.#key(KeyId).policy }),
     GetKeyRotationStatus: ({ KeyId }) => {
-      const days = this.#key(KeyId).rotationPeriodDays;
-      return { KeyRotationEnabled: days !== undefined, RotationPeriodInDays: days };
+      const { rotationPeriodDays: days, state } = this.#key(KeyId);
+      return { KeyRotationEnabled: days !== undefined && state !== "PendingDeletion", RotationPeriodInDays: days };
     },
     ListResourceTags: ({ KeyId }) => ({
       Tags: Object.entries(this.#key(KeyId).tags).map(([TagKey, TagValue]) => ({ TagKey, TagValue })),
@@ -157,14 +211,19 @@ export class InMemoryAws {
     return role;
   }
 
-  #createKey({ Policy, Tags: tags }: CallInput): unknown {
+  #createKey({ Policy, Origin, Tags: tags }: CallInput): unknown {
     const key: Key = {
-      arn: `arn:aws:kms:eu-west-1:111122223333:key/${this.keys.length + 1}`,
+      arn: `arn:aws:kms:eu-west-1:111122223333:key/${++this.#keysMade}`,
       tags: Object.fromEntries(tags.map((tag) => [tag.TagKey, tag.TagValue])),
       indexedAtMs: this.#clock.nowMs() + this.#indexLagMs,
       policy: Policy,
       rotationPeriodDays: undefined,
-      state: "Enabled",
+      rotatedAtMs: [],
+      origin: Origin ?? "AWS_KMS",
+      state: Origin === "EXTERNAL" ? "PendingImport" : "Enabled",
+      deletionDateMs: undefined,
+      material: undefined,
+      materialExpiresAtMs: undefined,
       everAdmitted: false,
     };
     this.keys.push(key);
@@ -186,6 +245,42 @@ export class InMemoryAws {
     const arn = this.aliases.get(keyId);
     if (arn === undefined) throw awsError("AccessDeniedException", 400);
     return arn;
+  }
+
+  #importKeyMaterial({ KeyId, ImportToken, EncryptedKeyMaterial, ValidTo }: CallInput): unknown {
+    const key = this.#keyIn(KeyId, ["PendingImport", "Enabled", "Disabled"]);
+    const material = Buffer.from(EncryptedKeyMaterial).toString("hex");
+    if (Buffer.from(ImportToken).toString() !== KeyId) throw awsError("InvalidImportTokenException", 400);
+    if (key.material !== undefined && key.material !== material) throw awsError("IncorrectKeyMaterialException", 400);
+    key.material = material;
+    key.materialExpiresAtMs = ValidTo?.getTime();
+    if (key.state === "PendingImport") key.state = "Enabled";
+    return {};
+  }
+
+  /** Lets the clock's time pass for keys: what is due is deleted, and material that is over leaves its key without any. */
+  letTimePass(): void {
+    const nowMs = this.#clock.nowMs();
+    for (const key of this.keys) {
+      const expired = key.materialExpiresAtMs !== undefined && key.materialExpiresAtMs <= nowMs;
+      if (expired && (key.state === "Enabled" || key.state === "Disabled")) key.state = "PendingImport";
+    }
+    const gone = this.keys.filter(({ deletionDateMs }) => deletionDateMs !== undefined && deletionDateMs <= nowMs);
+    for (const key of gone) {
+      this.keys.splice(this.keys.indexOf(key), 1);
+      for (const [alias, arn] of this.aliases) if (arn === key.arn) this.aliases.delete(alias);
+    }
+  }
+
+  #changeState(arn: string, from: readonly KeyState[], to: KeyState): unknown {
+    this.#keyIn(arn, from).state = to;
+    return {};
+  }
+
+  #keyIn(arn: string, states: readonly KeyState[]): Key {
+    const key = this.#key(arn);
+    if (!states.includes(key.state)) throw awsError("KMSInvalidStateException", 400, `${arn} is ${key.state}`);
+    return key;
   }
 
   #key(arn: string): Key {
@@ -212,6 +307,8 @@ export function portsOn(aws: InMemoryAws, around: AroundCall = DIRECTLY): Provis
     publisher: inMemoryPublisher(aws, around),
     context: CONTEXT,
     profiles: SETTINGS.profiles,
+    approvalPrincipal: SETTINGS.approvalPrincipal,
+    sbtReplySource: SETTINGS.sbtReplySource,
     leaseDurationMs: LEASE_DURATION_MS,
     newAttemptId: () => aws.newAttemptId(),
   };
@@ -227,24 +324,39 @@ function inMemoryRegistry(aws: InMemoryAws, around: AroundCall): Registry {
     });
   const name = (record: Pick<KeyRecord, "tenantId" | "keyName">) => `${record.tenantId}/${record.keyName}`;
   return {
-    async create(run, record) {
-      const answer = await write("create", run.signal, () => {
-        const existing = aws.records.get(name(record));
-        if (existing !== undefined) return { kind: "exists", record: existing };
-        aws.records.set(name(record), record);
-        return { kind: "created" };
+    async declare(run, known, next) {
+      const answer = await write("declare", run.signal, () => {
+        const record = aws.records.get(name(next.record));
+        const tenant = aws.tenants.get(next.tenant.tenantId);
+        if (record?.fence !== known.record?.fence || tenant?.version !== known.tenant?.version) {
+          return { kind: "conflict", record, tenant };
+        }
+        aws.records.set(name(next.record), next.record);
+        aws.tenants.set(next.tenant.tenantId, next.tenant);
+        return { kind: "written" };
       });
-      return answer as Awaited<ReturnType<Registry["create"]>>;
+      return answer as Awaited<ReturnType<Registry["declare"]>>;
     },
-    async replace(run, record, expectedFence) {
+    async putTenant(run, tenant, expectedVersion) {
+      const answer = await write("putTenant", run.signal, () => {
+        if (aws.tenants.get(tenant.tenantId)?.version !== expectedVersion) return "conflict";
+        aws.tenants.set(tenant.tenantId, tenant);
+        return "written";
+      });
+      return answer as "written" | "conflict";
+    },
+    async replace(run, record, expectedFence, destruction) {
       await write("replace", run.signal, () => {
         if (aws.records.get(name(record))?.fence !== expectedFence) {
           throw new TenantKeysError("lease_lost", "another worker has taken over", { step: "record" });
         }
         aws.records.set(name(record), record);
+        if (destruction !== undefined) aws.destructions.push(destruction);
       });
     },
     get: async (_run, tenantId, keyName) => aws.records.get(name({ tenantId, keyName })),
+    getTenant: async (_run, tenantId) => aws.tenants.get(tenantId),
+    keysOfTenant: async (_run, tenantId) => [...aws.records.values()].filter((record) => record.tenantId === tenantId),
   };
 }
 

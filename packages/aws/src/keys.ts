@@ -1,18 +1,27 @@
 /** KMS keys and aliases: each function is one call (or one read made of several), its answer narrowed here. */
 import {
+  CancelKeyDeletionCommand,
   CreateAliasCommand,
   CreateKeyCommand,
   DescribeKeyCommand,
+  DisableKeyCommand,
+  EnableKeyCommand,
   EnableKeyRotationCommand,
   GetKeyPolicyCommand,
   GetKeyRotationStatusCommand,
+  GetParametersForImportCommand,
+  type KeyMetadata,
+  type KeySpec,
+  type KeyUsageType,
   ListResourceTagsCommand,
+  type OriginType,
   PutKeyPolicyCommand,
   ScheduleKeyDeletionCommand,
 } from "@aws-sdk/client-kms";
 import { GetResourcesCommand } from "@aws-sdk/client-resource-groups-tagging-api";
 import {
   type AliasName,
+  type ImportParameters,
   type KeyArn,
   type KeyState,
   type ObservedKey,
@@ -26,19 +35,29 @@ import { errorName, narrowAwsError } from "./narrow-error.ts";
 import type { Run } from "./run.ts";
 
 /** KMS's shortest. A key that never admitted a tenant holds nothing that somebody could miss. */
-const SPARE_KEY_DELETION_WINDOW_DAYS = 7;
+export const SPARE_KEY_DELETION_WINDOW_DAYS = 7;
 /** Pages of tags and of tagged keys that are read at most: a key has 50 tags, a tenant a handful of keys. */
 const PAGES_MAX = 20;
 
-export async function createKey(
-  clients: Clients,
-  run: Run,
-  key: { readonly description: string; readonly policy: PolicyDocument; readonly tags: Tags },
-): Promise<KeyArn> {
+export interface NewKey {
+  readonly description: string;
+  readonly policy: PolicyDocument;
+  readonly tags: Tags;
+  readonly keySpec: KeySpec;
+  readonly keyUsage: KeyUsageType;
+  readonly origin: OriginType;
+  readonly customKeyStoreId: string | undefined;
+  readonly multiRegion: boolean;
+}
+
+export async function createKey(clients: Clients, run: Run, key: NewKey): Promise<KeyArn> {
   const command = new CreateKeyCommand({
     Description: key.description,
-    KeySpec: "SYMMETRIC_DEFAULT",
-    KeyUsage: "ENCRYPT_DECRYPT",
+    KeySpec: key.keySpec,
+    KeyUsage: key.keyUsage,
+    Origin: key.origin,
+    ...(key.customKeyStoreId === undefined ? {} : { CustomKeyStoreId: key.customKeyStoreId }),
+    ...(key.multiRegion ? { MultiRegion: true } : {}),
     Policy: JSON.stringify(key.policy),
     Tags: Object.entries(key.tags).map(([TagKey, TagValue]) => ({ TagKey, TagValue })),
   });
@@ -69,13 +88,46 @@ export async function putKeyPolicy(clients: Clients, run: Run, keyArn: KeyArn, p
   await clients.kms.send(command, { abortSignal: run.signal });
 }
 
-/** Only ever called for a key that never admitted a tenant: a key in use doesn't let the provisioner do this. */
-export async function scheduleSpareKeyDeletion(clients: Clients, run: Run, keyArn: KeyArn): Promise<void> {
-  const command = new ScheduleKeyDeletionCommand({
-    KeyId: keyArn,
-    PendingWindowInDays: SPARE_KEY_DELETION_WINDOW_DAYS,
-  });
-  await clients.kms.send(command, { abortSignal: run.signal });
+/** @returns when KMS will delete it, epoch milliseconds; undefined for a multi-Region primary that waits for its replicas */
+export async function scheduleKeyDeletion(
+  clients: Clients,
+  run: Run,
+  keyArn: KeyArn,
+  windowDays: number,
+): Promise<number | undefined> {
+  const command = new ScheduleKeyDeletionCommand({ KeyId: keyArn, PendingWindowInDays: windowDays });
+  return (await clients.kms.send(command, { abortSignal: run.signal })).DeletionDate?.getTime();
+}
+
+/** Leaves the key disabled. https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys-cancelling-key-deletion.html */
+export async function cancelKeyDeletion(clients: Clients, run: Run, keyArn: KeyArn): Promise<void> {
+  await clients.kms.send(new CancelKeyDeletionCommand({ KeyId: keyArn }), { abortSignal: run.signal });
+}
+
+export async function enableKey(clients: Clients, run: Run, keyArn: KeyArn): Promise<void> {
+  await clients.kms.send(new EnableKeyCommand({ KeyId: keyArn }), { abortSignal: run.signal });
+}
+
+export async function disableKey(clients: Clients, run: Run, keyArn: KeyArn): Promise<void> {
+  await clients.kms.send(new DisableKeyCommand({ KeyId: keyArn }), { abortSignal: run.signal });
+}
+
+/** The longest RSA key that KMS wraps with; its answer is valid for 24 hours. */
+const WRAPPING = { WrappingAlgorithm: "RSAES_OAEP_SHA_256", WrappingKeySpec: "RSA_4096" } as const;
+
+export async function getImportParameters(clients: Clients, run: Run, keyArn: KeyArn): Promise<ImportParameters> {
+  const command = new GetParametersForImportCommand({ KeyId: keyArn, ...WRAPPING });
+  const { PublicKey, ImportToken, ParametersValidTo } = await clients.kms.send(command, { abortSignal: run.signal });
+  if (PublicKey === undefined || ImportToken === undefined || ParametersValidTo === undefined) {
+    throw new TenantKeysError("aws_unexpected", "kms:GetParametersForImport: the reply lacks a part");
+  }
+  return {
+    wrappingAlgorithm: WRAPPING.WrappingAlgorithm,
+    wrappingKeySpec: WRAPPING.WrappingKeySpec,
+    publicKey: Buffer.from(PublicKey).toString("base64"),
+    importToken: Buffer.from(ImportToken).toString("base64"),
+    expiresAtMs: ParametersValidTo.getTime(),
+  };
 }
 
 /** `denied`: its policy doesn't let us look, so it isn't one of ours. `absent`: it isn't there. */
@@ -96,7 +148,7 @@ export async function readKey(clients: Clients, run: Run, keyId: KeyArn | AliasN
     const [tags, policy, rotation] = await Promise.all([
       readTags(clients, run, keyArn),
       clients.kms.send(new GetKeyPolicyCommand({ KeyId: keyArn, PolicyName: "default" }), options),
-      clients.kms.send(new GetKeyRotationStatusCommand({ KeyId: keyArn }), options),
+      readRotation(clients, run, keyArn, KeyMetadata),
     ]);
     return {
       kind: "read",
@@ -105,7 +157,10 @@ export async function readKey(clients: Clients, run: Run, keyId: KeyArn | AliasN
         state: (KeyMetadata?.KeyState ?? "Creating") as KeyState,
         tags,
         policy: parseDocument(policy.Policy),
-        rotation: { enabled: rotation.KeyRotationEnabled === true, periodDays: rotation.RotationPeriodInDays },
+        origin: KeyMetadata?.Origin ?? "AWS_KMS",
+        deletionDateMs: KeyMetadata?.DeletionDate?.getTime(),
+        materialExpiresAtMs: KeyMetadata?.ValidTo?.getTime(),
+        rotation,
       },
     };
   } catch (error) {
@@ -114,6 +169,21 @@ export async function readKey(clients: Clients, run: Run, keyId: KeyArn | AliasN
     if (narrowed.code === "access_denied") return { kind: "denied" };
     throw narrowed;
   }
+}
+
+const NO_ROTATION = { enabled: false, periodDays: undefined } as const;
+
+/** KMS answers UnsupportedOperationException for keys that never rotate by themselves, so they aren't asked. */
+async function readRotation(
+  clients: Clients,
+  run: Run,
+  keyArn: KeyArn,
+  metadata: KeyMetadata | undefined,
+): Promise<ObservedKey["rotation"]> {
+  if (metadata?.Origin !== "AWS_KMS" || metadata.KeySpec !== "SYMMETRIC_DEFAULT") return NO_ROTATION;
+  const command = new GetKeyRotationStatusCommand({ KeyId: keyArn });
+  const status = await clients.kms.send(command, { abortSignal: run.signal });
+  return { enabled: status.KeyRotationEnabled === true, periodDays: status.RotationPeriodInDays };
 }
 
 async function readTags(clients: Clients, run: Run, keyArn: KeyArn): Promise<Tags> {

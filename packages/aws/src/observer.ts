@@ -8,7 +8,7 @@ import type {
   RecordedKeys,
 } from "@tenantkeys/core";
 import type { Clients } from "./clients.ts";
-import { findKeysByTags, readKey } from "./keys.ts";
+import { findKeysByTags, type KeyReading, readKey } from "./keys.ts";
 import { readRole, readRolePolicy } from "./roles.ts";
 import type { Run } from "./run.ts";
 
@@ -29,20 +29,22 @@ export async function observeTenantKey(
   aliasExists = false,
 ): Promise<ObservedTenantKey> {
   const [role, rolePolicy, alias, tagged] = await Promise.all([
-    readRole(clients, run, desired.role.name),
-    readRolePolicy(clients, run, desired.role.name, desired.role.policyName),
+    readRole(clients, run, desired.ownRole.name),
+    readRolePolicy(clients, run, desired.ownRole.name, desired.ownRole.policyName),
     readKey(clients, run, desired.aliasName),
     findKeysByTags(clients, run, desired.keyOwnership),
   ]);
   const known = [recorded.keyArn, ...recorded.attempts.map((attempt) => attempt.keyArn), ...tagged];
   const aliasKey = alias.kind === "read" ? alias.key : undefined;
   const others = new Set(known.filter((arn) => arn !== undefined && arn !== aliasKey?.keyArn));
-  const keys = await readKeys(clients, run, [...others].slice(0, KEYS_MAX) as KeyArn[]);
+  const readings = await readKeys(clients, run, [...others].slice(0, KEYS_MAX) as KeyArn[]);
+  const keys = [...readings.values()].flatMap((reading) => (reading.kind === "read" ? [reading.key] : []));
   return {
     role,
     rolePolicy,
     alias: observedAlias(aliasExists, aliasKey),
     taggedKeys: aliasKey === undefined ? keys : [aliasKey, ...keys],
+    recordedKey: recordedKey(recorded.keyArn, aliasKey, readings),
   };
 }
 
@@ -52,7 +54,24 @@ function observedAlias(aliasExists: boolean, key: ObservedKey | undefined): Obse
 }
 
 /** A key that doesn't let us look is somebody else's that carries our tags: there is nothing to do with it. */
-async function readKeys(clients: Clients, run: Run, keyArns: readonly KeyArn[]): Promise<readonly ObservedKey[]> {
-  const readings = await Promise.all(keyArns.map((keyArn) => readKey(clients, run, keyArn)));
-  return readings.flatMap((reading) => (reading.kind === "read" ? [reading.key] : []));
+async function readKeys(
+  clients: Clients,
+  run: Run,
+  keyArns: readonly KeyArn[],
+): Promise<ReadonlyMap<KeyArn, KeyReading>> {
+  const readings = await Promise.all(
+    keyArns.map(async (keyArn) => [keyArn, await readKey(clients, run, keyArn)] as const),
+  );
+  return new Map(readings);
+}
+
+function recordedKey(
+  keyArn: KeyArn | undefined,
+  aliasKey: ObservedKey | undefined,
+  readings: ReadonlyMap<KeyArn, KeyReading>,
+): ObservedTenantKey["recordedKey"] {
+  if (keyArn === undefined) return undefined;
+  if (aliasKey?.keyArn === keyArn) return "read";
+  const kind = readings.get(keyArn)?.kind;
+  return kind === "absent" ? "gone" : kind;
 }

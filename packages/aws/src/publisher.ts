@@ -1,6 +1,6 @@
 /** Puts events on the bus. A batch can fail entry by entry, so each entry's own answer is looked at. */
 import { type EventBridgeClient, PutEventsCommand, type PutEventsRequestEntry } from "@aws-sdk/client-eventbridge";
-import { REPLY_SOURCE, type Reply, TenantKeysError } from "@tenantkeys/core";
+import { type Reply, TenantKeysError } from "@tenantkeys/core";
 import { narrowAwsError } from "./narrow-error.ts";
 import type { Run } from "./run.ts";
 
@@ -22,7 +22,7 @@ export interface Publisher {
 export function createPublisher(eventBridge: EventBridgeClient, busName: string): Publisher {
   return {
     async publishReply(run, reply) {
-      const entry = { Source: REPLY_SOURCE, DetailType: reply.detailType, Detail: JSON.stringify(reply.detail) };
+      const entry = { Source: reply.source, DetailType: reply.detailType, Detail: JSON.stringify(reply.detail) };
       const [outcome] = await putEvents(eventBridge, run, [{ ...entry, EventBusName: busName }]);
       if (outcome?.kind === "accepted") return;
       const reason = outcome === undefined ? "no answer for the entry" : `${outcome.code}: ${outcome.message}`;

@@ -1,15 +1,20 @@
 /**
  * The registry's single table and its kinds of item, through dynamodb-toolbox (docs/adr/0003). `pk` and `sk`:
- * `TENANT#{tenantId}` / `KEY#{keyName}` a tenant key · `REFUSED` / `{keptAtMs}#{refusalId}` a refused event ·
+ * `TENANT#{tenantId}` / `TENANT` what is declared of a tenant · `…` / `KEY#{keyName}` a tenant key ·
+ * `…` / `DESTROYED#{keyName}#{confirmedGoneAtMs}` what stays of a key that is gone · `REFUSED` / `{keptAtMs}#{refusalId}` a refused event ·
  * `REFUSED#{refusalId}` / `PART#{n}` its text, in parts · `STAGE` / `SETTINGS` what the stage was deployed with.
  */
 import type { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
+import type { DestructionRecord } from "@tenantkeys/core";
 import { Entity } from "dynamodb-toolbox/entity";
-import { item, list, map, number, string } from "dynamodb-toolbox/schema";
+import { boolean, item, list, map, number, string } from "dynamodb-toolbox/schema";
 import { Table } from "dynamodb-toolbox/table";
 
 export const TENANT_PREFIX = "TENANT#";
 export const REFUSED_PARTITION = "REFUSED";
+/** The index of keys that wait for a time: partition `review`, always this value, sorted by `nextCheckAtMs`. */
+export const REVIEW_INDEX = "review";
+export const REVIEW_PARTITION = "REVIEW";
 
 export function registryTable(documents: DynamoDBDocumentClient, name: string) {
   return new Table({
@@ -52,10 +57,94 @@ export function keyEntity(table: RegistryTable) {
         nextAction: string(),
         failedAtMs: number(),
       }).optional(),
+      ownKeyArn: string().optional(),
+      waitingFor: string().optional(),
+      // Both or neither: an item without them isn't in the index of what is due.
+      nextCheckAtMs: number().optional(),
+      review: string().optional(),
+      offboardedAtMs: number().optional(),
+      scheduledAtMs: number().optional(),
+      deletionDateMs: number().optional(),
+      lastUsedAtMs: number().optional(),
+      destroyedAtMs: number().optional(),
+      materialGeneration: number().optional(),
+      materialExpiresAtMs: number().optional(),
+      importParameters: map({
+        wrappingAlgorithm: string(),
+        wrappingKeySpec: string(),
+        publicKey: string(),
+        importToken: string(),
+        expiresAtMs: number(),
+      }).optional(),
+      rotation: map({ generation: number(), startedAtMs: number(), doneAtMs: number().optional() }).optional(),
     }),
     computeKey: ({ tenantId, keyName }: { tenantId: string; keyName: string }) => ({
       pk: `${TENANT_PREFIX}${tenantId}`,
       sk: `KEY#${keyName}`,
+    }),
+  });
+}
+
+export function tenantEntity(table: RegistryTable) {
+  const register = () =>
+    map({
+      value: boolean(),
+      generation: number(),
+      eventId: string(),
+      by: string().optional(),
+      reason: string().optional(),
+      atMs: number(),
+    }).optional();
+  return new Entity({
+    name: "Tenant",
+    table,
+    timestamps: false,
+    schema: item({
+      tenantId: string().key(),
+      version: number(),
+      lifeGeneration: number().optional(),
+      endedGeneration: number().optional(),
+      suspension: register(),
+      leaving: register(),
+      hold: register(),
+      approvals: list(
+        map({ offboardingGeneration: number(), generation: number(), eventId: string(), by: string(), atMs: number() }),
+      ).optional(),
+      tenantRegistrationId: string().optional(),
+      updatedAtMs: number(),
+    }),
+    computeKey: ({ tenantId }: { tenantId: string }) => ({ pk: `${TENANT_PREFIX}${tenantId}`, sk: "TENANT" }),
+  });
+}
+
+export function destructionEntity(table: RegistryTable) {
+  return new Entity({
+    name: "Destruction",
+    table,
+    timestamps: false,
+    schema: item({
+      tenantId: string().key(),
+      keyName: string().key(),
+      confirmedGoneAtMs: number().key(),
+      keyArn: string(),
+      offboardingGeneration: number(),
+      offboardingEventId: string(),
+      requestedBy: string().optional(),
+      reason: string().optional(),
+      approvedBy: list(string()),
+      offboardedAtMs: number(),
+      scheduledAtMs: number(),
+      deletionDateMs: number(),
+      deletionWindowDays: number(),
+      lastUsedAtMs: number().optional(),
+    }),
+    computeKey: ({
+      tenantId,
+      keyName,
+      confirmedGoneAtMs,
+    }: Pick<DestructionRecord, "confirmedGoneAtMs"> & Readonly<Record<"tenantId" | "keyName", string>>) => ({
+      pk: `${TENANT_PREFIX}${tenantId}`,
+      sk: `DESTROYED#${keyName}#${String(confirmedGoneAtMs).padStart(15, "0")}`,
     }),
   });
 }

@@ -1,17 +1,18 @@
 /** IAM roles: each function is one call, its answer narrowed here. */
 import {
   CreateRoleCommand,
+  DeleteRoleCommand,
+  DeleteRolePolicyCommand,
   GetRoleCommand,
   GetRolePolicyCommand,
+  ListRolePoliciesCommand,
   PutRolePolicyCommand,
   UpdateAssumeRolePolicyCommand,
 } from "@aws-sdk/client-iam";
-import { type DesiredTenantKey, type ObservedRole, type PolicyDocument, parseRoleArn } from "@tenantkeys/core";
+import { type DesiredRole, type ObservedRole, type PolicyDocument, parseRoleArn } from "@tenantkeys/core";
 import type { Clients } from "./clients.ts";
 import { errorName, narrowAwsError } from "./narrow-error.ts";
 import type { Run } from "./run.ts";
-
-type DesiredRole = DesiredTenantKey["role"];
 
 /** @returns false where a role of this name exists already, whoever's it is */
 export async function createRole(clients: Clients, run: Run, role: DesiredRole, description: string): Promise<boolean> {
@@ -54,16 +55,42 @@ export async function updateTrustPolicy(clients: Clients, run: Run, role: Desire
   await clients.iam.send(command, { abortSignal: run.signal });
 }
 
+/** Done as well where the policy, or its role, is gone already. */
+export async function deleteRolePolicy(clients: Clients, run: Run, role: DesiredRole): Promise<void> {
+  const command = new DeleteRolePolicyCommand({ RoleName: role.name, PolicyName: role.policyName });
+  await clients.iam.send(command, { abortSignal: run.signal }).catch(unlessGone);
+}
+
+/** Done as well where the role is gone already. IAM refuses it while somebody's policies hang on the role. */
+export async function deleteRole(clients: Clients, run: Run, role: DesiredRole): Promise<void> {
+  const command = new DeleteRoleCommand({ RoleName: role.name });
+  await clients.iam.send(command, { abortSignal: run.signal }).catch(unlessGone);
+}
+
+function unlessGone(error: unknown): void {
+  if (!isNoSuchEntity(error)) throw error;
+}
+
+/** A role has 10,240 characters of inline policies, about 31 of ours: one page holds 100 names. */
+async function readRolePolicyNames(clients: Clients, run: Run, roleName: string): Promise<readonly string[]> {
+  const command = new ListRolePoliciesCommand({ RoleName: roleName, MaxItems: 1000 });
+  return (await clients.iam.send(command, { abortSignal: run.signal })).PolicyNames ?? [];
+}
+
 /** The role as it is, or undefined where there is none. */
 export async function readRole(clients: Clients, run: Run, roleName: string): Promise<ObservedRole | undefined> {
   try {
-    const { Role } = await clients.iam.send(new GetRoleCommand({ RoleName: roleName }), { abortSignal: run.signal });
+    const [{ Role }, policyNames] = await Promise.all([
+      clients.iam.send(new GetRoleCommand({ RoleName: roleName }), { abortSignal: run.signal }),
+      readRolePolicyNames(clients, run, roleName),
+    ]);
     return {
       arn: parseRoleArn(Role?.Arn ?? ""),
       path: Role?.Path ?? "",
       tags: Object.fromEntries((Role?.Tags ?? []).map((tag) => [tag.Key ?? "", tag.Value ?? ""])),
       trustPolicy: parseUrlEncoded(Role?.AssumeRolePolicyDocument),
       boundaryArn: Role?.PermissionsBoundary?.PermissionsBoundaryArn,
+      policyNames,
     };
   } catch (error) {
     if (isNoSuchEntity(error)) return undefined;

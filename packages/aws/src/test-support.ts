@@ -1,6 +1,7 @@
 /** What the unit tests of this folder share: one stage, one tenant, a clock and clients without AWS. Nothing that ships imports it. */
 import type { PutEventsRequestEntry } from "@aws-sdk/client-eventbridge";
 import {
+  completeKeyProfile,
   desiredTenantKey,
   parseAccountId,
   parseKeyArn,
@@ -20,7 +21,7 @@ export const SETTINGS = parseStageSettings({
 export const CONTEXT = stageContext(SETTINGS, parseAccountId("111122223333"), parseRegion("eu-west-1"));
 export const ACME = parseTenantId("acme");
 export const DEFAULT_KEY = parseKeyName("default");
-export const DESIRED = desiredTenantKey(CONTEXT, ACME, DEFAULT_KEY, { rotationPeriodDays: 365 });
+export const DESIRED = desiredTenantKey(CONTEXT, ACME, DEFAULT_KEY, completeKeyProfile());
 export const KEY_ARN = parseKeyArn("arn:aws:kms:eu-west-1:111122223333:key/1");
 export const CREDENTIALS = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "an-example" };
 
@@ -63,6 +64,11 @@ export interface CallInput {
   readonly AliasName: string;
   readonly TargetKeyId: string;
   readonly RotationPeriodInDays: number;
+  readonly PendingWindowInDays: number;
+  readonly Origin: string | undefined;
+  readonly ImportToken: Uint8Array;
+  readonly EncryptedKeyMaterial: Uint8Array;
+  readonly ValidTo: Date | undefined;
   /** IAM's tags have the first two fields, KMS's the others. */
   readonly Tags: readonly {
     readonly Key: string;

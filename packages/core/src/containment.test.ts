@@ -1,27 +1,109 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { checkContainment } from "./containment.ts";
+import { checkContainment, type KeyAudience } from "./containment.ts";
+import { parseTenantId } from "./ids.ts";
 import { USE_ACTIONS } from "./key-actions.ts";
-import { admittedKeyPolicy, creationKeyPolicy, recoveryStatements } from "./key-policy.ts";
+import { admittedKeyPolicy, creationKeyPolicy, departingKeyPolicy, recoveryStatements } from "./key-policy.ts";
 import { tenantRoleArn } from "./names.ts";
-import { ACCOUNT_ID, ACME, exampleContext } from "./test-support.ts";
+import type { PolicyStatement } from "./policy-document.ts";
+import { tenantPrincipalArn } from "./stage-context.ts";
+import { ACCOUNT_ID, ACME, exampleContext, exampleProfile } from "./test-support.ts";
 
 const CONTEXT = exampleContext();
 const ROLE = tenantRoleArn(ACCOUNT_ID, CONTEXT.stage, ACME);
-const ADMITTED = admittedKeyPolicy(CONTEXT, ROLE);
-const OWN_FORMS = [creationKeyPolicy(CONTEXT), ADMITTED];
+const PROFILE = exampleProfile();
+const OURS: KeyAudience = { context: CONTEXT, tenantId: ACME, profile: PROFILE, principalArn: ROLE };
+const ADMITTED = admittedKeyPolicy(CONTEXT, ACME, PROFILE, ROLE);
+const OWN_FORMS = [creationKeyPolicy(CONTEXT, PROFILE), departingKeyPolicy(CONTEXT, PROFILE), ADMITTED];
 const PRINCIPALS: readonly string[] = [ROLE, CONTEXT.provisionerRoleArn, CONTEXT.auditorRoleArn];
 
-test("both forms of our own key policy are contained, with and without administrators", () => {
-  for (const context of [CONTEXT, exampleContext({ administratorRoleArns: [] })]) {
-    expect(checkContainment(creationKeyPolicy(context), context, ROLE)).toEqual({ kind: "contained" });
-    expect(checkContainment(admittedKeyPolicy(context, ROLE), context, ROLE)).toEqual({ kind: "contained" });
+/** Audiences of every kind: what may be done, under what, through whom, and in which role mode. */
+const AUDIENCES = (["per-tenant", "session-tag"] as const).flatMap((roleMode) =>
+  [
+    {},
+    { actions: "encrypt-only" as const },
+    { actions: "decrypt-only" as const, strictEncryptionContext: true },
+    { viaServices: ["s3", "dynamodb"], serviceGrants: true },
+    { outsideAccounts: ["444455556666"], strictEncryptionContext: true },
+    { keySpec: "HMAC_256" as const, outsideAccounts: ["444455556666", "777788889999"] },
+    { keySpec: "ECC_NIST_P256" as const, administratorRoleArns: ["arn:aws:iam::111122223333:role/people/Bank"] },
+    { origin: "EXTERNAL" as const, replicaRegions: ["eu-central-1"], serviceGrants: true },
+  ].map((changes): KeyAudience => {
+    const context = exampleContext({ roleMode });
+    return {
+      context,
+      tenantId: ACME,
+      profile: exampleProfile(changes),
+      principalArn: tenantPrincipalArn(context, ACME),
+    };
+  }),
+);
+const formsOf = ({ context, tenantId, profile, principalArn }: KeyAudience) => [
+  creationKeyPolicy(context, profile),
+  admittedKeyPolicy(context, tenantId, profile, principalArn),
+  departingKeyPolicy(context, profile),
+];
+
+test("all forms of our own key policy are contained, for every profile, role mode and set of administrators", () => {
+  const context = exampleContext({ administratorRoleArns: [] });
+  for (const audience of [...AUDIENCES, { ...OURS, context }]) {
+    for (const form of formsOf(audience)) expect(checkContainment(form, audience)).toEqual({ kind: "contained" });
+  }
+});
+
+test("no admitted policy is contained for another tenant, or for a key of another tenant's in the same role", () => {
+  const globex = parseTenantId("globex");
+  for (const audience of AUDIENCES) {
+    const [, admitted] = formsOf(audience);
+    const other = { ...audience, tenantId: globex, principalArn: tenantPrincipalArn(audience.context, globex) };
+    expect(checkContainment(admitted, other).kind).toBe("violated");
+  }
+});
+
+test("a statement of use that hangs on a condition is violated without it, or with any part of it missing", () => {
+  for (const audience of AUDIENCES) {
+    const [, admitted] = formsOf(audience);
+    for (const statement of admitted?.Statement ?? []) {
+      if (statement.Effect === "Deny" || statement.Condition === undefined) continue;
+      for (const weaker of weakerConditions(statement.Condition)) {
+        const policy = { Version: "2012-10-17", Statement: [{ ...statement, Condition: weaker }] };
+        expect(checkContainment(policy, audience), JSON.stringify(policy)).toMatchObject({ kind: "violated" });
+      }
+    }
+  }
+});
+
+/** The condition with one comparison, one value or everything missing, and with another operator. */
+function weakerConditions(condition: NonNullable<PolicyStatement["Condition"]>): readonly unknown[] {
+  const comparisons = Object.entries(condition).flatMap(([operator, pairs]) =>
+    Object.entries(pairs).map(([key, value]) => ({ operator, key, value })),
+  );
+  const build = (list: typeof comparisons) => {
+    const built: Record<string, Record<string, unknown>> = {};
+    for (const { operator, key, value } of list) built[operator] = { ...built[operator], [key]: value };
+    return built;
+  };
+  return [
+    undefined,
+    {},
+    ...comparisons.map((_, index) => build(comparisons.toSpliced(index, 1))),
+    ...comparisons.map((one, index) => build(comparisons.with(index, { ...one, operator: `${one.operator}IfExists` }))),
+    ...comparisons.map((one, index) => build(comparisons.with(index, { ...one, value: [one.value, "more"].flat() }))),
+  ];
+}
+
+test("actions beyond the profile's are violated, also where another profile would have them", () => {
+  for (const profile of [exampleProfile({ actions: "encrypt-only" }), exampleProfile({ keySpec: "HMAC_256" })]) {
+    expect(checkContainment(ADMITTED, { ...OURS, profile })).toEqual({
+      kind: "violated",
+      violations: [{ statement: "UseByTenant", reason: `lets ${ROLE} do kms:Decrypt` }],
+    });
   }
 });
 
 test("a policy that admits another tenant's role is violated for this tenant", () => {
   const globex = `${ROLE.slice(0, -4)}globex`;
-  expect(checkContainment(ADMITTED, CONTEXT, globex as typeof ROLE)).toEqual({
+  expect(checkContainment(ADMITTED, { ...OURS, principalArn: globex as typeof ROLE })).toEqual({
     kind: "violated",
     violations: [{ statement: "UseByTenant", reason: `lets in ${ROLE}` }],
   });
@@ -29,8 +111,8 @@ test("a policy that admits another tenant's role is violated for this tenant", (
 
 test("a recovery statement for other administrators than this stage's is violated", () => {
   const other = exampleContext({ administratorRoleArns: ["arn:aws:iam::111122223333:role/people/Intern"] });
-  const policy = { Version: "2012-10-17", Statement: recoveryStatements(other) };
-  expect(checkContainment(policy, CONTEXT, ROLE)).toMatchObject({
+  const policy = { Version: "2012-10-17", Statement: recoveryStatements(other, PROFILE) };
+  expect(checkContainment(policy, OURS)).toMatchObject({
     kind: "violated",
     violations: [{ statement: "RecoverByAdministrators" }],
   });
@@ -38,7 +120,7 @@ test("a recovery statement for other administrators than this stage's is violate
 
 test("every violation is reported, by Sid or by place", () => {
   const policy = { Statement: [{ Effect: "Allow" }, ...ADMITTED.Statement, { Sid: "Last", Effect: "Maybe" }] };
-  expect(checkContainment(policy, CONTEXT, ROLE)).toEqual({
+  expect(checkContainment(policy, OURS)).toEqual({
     kind: "violated",
     violations: [
       { statement: "#1", reason: "has a principal that isn't a list of AWS principals" },
@@ -48,7 +130,7 @@ test("every violation is reported, by Sid or by place", () => {
 });
 
 test.each([undefined, null, "{}", 7, [], [ADMITTED]])("what isn't a policy document is violated: %j", (policy) => {
-  expect(checkContainment(policy, CONTEXT, ROLE).kind).toBe("violated");
+  expect(checkContainment(policy, OURS).kind).toBe("violated");
 });
 
 const strangers = fc
@@ -108,7 +190,7 @@ test("no policy is contained once a statement lets in a stranger, or names by a 
         const policy: unknown = JSON.parse(
           JSON.stringify({ ...form, Statement: form.Statement.toSpliced(place, 0, added as never) }),
         );
-        expect(checkContainment(policy, CONTEXT, ROLE)).toMatchObject({
+        expect(checkContainment(policy, OURS)).toMatchObject({
           kind: "violated",
           violations: [{ statement: "Added" }],
         });
@@ -119,7 +201,7 @@ test("no policy is contained once a statement lets in a stranger, or names by a 
 });
 
 test("no recovery statement is contained with another action, condition or condition value", () => {
-  const [recovery] = recoveryStatements(CONTEXT);
+  const [recovery] = recoveryStatements(CONTEXT, PROFILE);
   if (recovery === undefined) throw new Error("the example has an administrator");
   const changes = fc.oneof(
     fc.string().map((action) => ({ Action: [...recovery.Action, action] })),
@@ -137,7 +219,7 @@ test("no recovery statement is contained with another action, condition or condi
   fc.assert(
     fc.property(changes, (change) => {
       const policy = { Statement: [{ ...recovery, ...change }] };
-      expect(checkContainment(policy, CONTEXT, ROLE).kind).toBe("violated");
+      expect(checkContainment(policy, OURS).kind).toBe("violated");
     }),
   );
 });
@@ -153,7 +235,7 @@ test("what only narrows stays contained: denials of anybody, and conditions on t
       const narrowed = ADMITTED.Statement.map((statement) =>
         statement.Sid === "UseByTenant" ? { ...statement, Condition: condition } : statement,
       );
-      expect(checkContainment({ ...ADMITTED, Statement: [...denied, ...narrowed] }, CONTEXT, ROLE)).toEqual({
+      expect(checkContainment({ ...ADMITTED, Statement: [...denied, ...narrowed] }, OURS)).toEqual({
         kind: "contained",
       });
     }),

@@ -14,6 +14,7 @@ test("a publisher's mistake is never retried, and what AWS may yet do is", () =>
   const retryable = ERROR_CODES.filter((code) => new TenantKeysError(code, "x").retryable);
   expect(retryable).toEqual([
     "access_denied",
+    "key_store_unavailable",
     "role_not_visible",
     "lease_taken",
     "lease_lost",

@@ -24,6 +24,15 @@ const ERROR_RULES = {
   event_version_unknown: { retryable: false, nextAction: 'Publish the event with version "1", or upgrade tenantkeys.' },
   event_type_unknown: { retryable: false, nextAction: "Publish one of the event types listed in docs/events.md." },
   event_too_large: { retryable: false, nextAction: "Send only the fields of the schema: the detail may hold 16 KiB." },
+  event_mapping_unresolved: {
+    retryable: false,
+    nextAction:
+      "Publish the event with the named path, or correct eventMappings in stacks/stages.ts and deploy; then replay it.",
+  },
+  stage_mismatch: {
+    retryable: false,
+    nextAction: "Publish the event on the bus of the stage that it names, or without its field stage.",
+  },
   identifier_invalid: { retryable: false, nextAction: "Use an identifier of the form that the message names." },
   settings_invalid: { retryable: false, nextAction: "Correct the named field in stacks/stages.ts and deploy again." },
   generation_conflict: {
@@ -31,6 +40,39 @@ const ERROR_RULES = {
     nextAction: "Publish the wanted declaration again with a higher generation.",
   },
   state_conflict: { retryable: false, nextAction: "See docs/lifecycle.md for what this event may do in this state." },
+  tenant_offboarded: {
+    retryable: false,
+    nextAction: "Let the tenant come back first: tenantkeys reinstate <tenantId>",
+  },
+  key_unknown: {
+    retryable: false,
+    nextAction: "Look at the tenant's key names: tenantkeys show <tenantId>. Sign the tenant up or add the key first.",
+  },
+  key_destroyed: {
+    retryable: false,
+    nextAction:
+      "Nothing brings the key back. A new sign-up with a higher generation gives the tenant a new key, for new data.",
+  },
+  approval_refused: {
+    retryable: false,
+    nextAction: "Let another person than the one who asked for the offboarding approve it, by its generation.",
+  },
+  origin_mismatch: {
+    retryable: false,
+    nextAction: "Declare the key with a profile of the origin that it has, or add a key of another name.",
+  },
+  material_mismatch: {
+    retryable: false,
+    nextAction: "Import the same key material as the first time: KMS takes no other for this key.",
+  },
+  import_token_expired: {
+    retryable: false,
+    nextAction: "Get new import parameters with tenantkeys import <tenantId>, wrap the material again and send it.",
+  },
+  rotation_unsupported: {
+    retryable: false,
+    nextAction: "See docs/lifecycle.md for how a key of this kind or in this state is rotated.",
+  },
   role_taken: {
     retryable: false,
     nextAction:
@@ -74,6 +116,11 @@ const ERROR_RULES = {
     retryable: true,
     nextAction:
       "Give the named principal the named permission. What the worker gave up meanwhile comes back with: tenantkeys replay --dlq",
+  },
+  key_store_unavailable: {
+    retryable: true,
+    nextAction:
+      "Connect the custom key store that the message names. What the worker gave up meanwhile comes back with: tenantkeys replay --dlq",
   },
   role_not_visible: {
     retryable: true,

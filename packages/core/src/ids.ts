@@ -31,8 +31,8 @@ export const STAGE_PATTERN = /^[a-z0-9]{1,20}$/;
 export const KEY_ARN_PATTERN = /^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[A-Za-z0-9-]+$/;
 export const ROLE_ARN_PATTERN = /^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/;
 const POLICY_ARN_PATTERN = /^arn:aws[a-z-]*:iam::(\d{12}|aws):policy\/[\w+=,.@/-]+$/;
-const ACCOUNT_ID_PATTERN = /^\d{12}$/;
-const REGION_PATTERN = /^[a-z]{2,3}(-[a-z]+)+-\d$/;
+export const ACCOUNT_ID_PATTERN = /^\d{12}$/;
+export const REGION_PATTERN = /^[a-z]{2,3}(-[a-z]+)+-\d$/;
 const ATTEMPT_ID_PATTERN = /^[A-Za-z0-9-]{8,64}$/;
 
 function parse<Id extends string>(field: string, pattern: RegExp, expected: string) {

@@ -2,29 +2,65 @@ import { expect, test } from "vitest";
 import {
   ADMINISTER_ACTIONS,
   AUDIT_ACTIONS,
+  administerActions,
   CRYPTOGRAPHIC_ACTIONS,
+  DEPART_ACTIONS,
+  DESCRIBE_ACTIONS,
   DISCARD_ACTIONS,
+  EVERY_USE_ACTION,
   RECOVER_ACTIONS,
+  SERVICE_GRANT_ACTIONS,
   USE_ACTIONS,
+  useActions,
 } from "./key-actions.ts";
+import type { KeyProfile } from "./key-profile.ts";
+import { exampleProfile } from "./test-support.ts";
 
 /** Actions that change a key, who may use it, or whether it lives: all that begin so in the KMS permissions reference. */
 const CHANGES =
   /^kms:(Cancel|Connect|Create|Delete|Disable|Disconnect|Enable|Import|Put|Replicate|Retire|Revoke|Rotate|Schedule|Synchronize|Tag|Untag|Update)/;
 
-const SETS = { ADMINISTER_ACTIONS, AUDIT_ACTIONS, DISCARD_ACTIONS, RECOVER_ACTIONS, USE_ACTIONS };
+/** One profile of each kind of key, and of each action profile. */
+const PROFILES: readonly KeyProfile[] = [
+  { actions: "full" as const },
+  { actions: "encrypt-only" as const },
+  { actions: "decrypt-only" as const },
+  { keySpec: "HMAC_256" as const },
+  { keySpec: "RSA_2048" as const },
+  { keySpec: "ECC_NIST_P384" as const },
+  { origin: "EXTERNAL" as const },
+  { origin: "AWS_CLOUDHSM" as const, customKeyStoreId: "cks-1" },
+  { replicaRegions: ["eu-central-1"] },
+].map(exampleProfile);
+
+const SETS = {
+  ADMINISTER_ACTIONS,
+  AUDIT_ACTIONS,
+  DEPART_ACTIONS,
+  DISCARD_ACTIONS,
+  EVERY_USE_ACTION,
+  RECOVER_ACTIONS,
+  SERVICE_GRANT_ACTIONS,
+  USE_ACTIONS,
+  ...Object.fromEntries(PROFILES.map((profile, index) => [`use of profile ${index}`, useActions(profile)])),
+  ...Object.fromEntries(
+    PROFILES.map((profile, index) => [`administration of profile ${index}`, administerActions(profile)]),
+  ),
+};
 
 const common = (a: readonly string[], b: readonly string[]) => a.filter((action) => b.includes(action));
 
-test("who uses a key shares with who administers, discards, audits or recovers it nothing but reading its description", () => {
-  expect(common(USE_ACTIONS, [...ADMINISTER_ACTIONS, ...DISCARD_ACTIONS])).toEqual(["kms:DescribeKey"]);
-  expect(common(USE_ACTIONS, AUDIT_ACTIONS)).toEqual(["kms:DescribeKey"]);
-  expect(common(USE_ACTIONS, RECOVER_ACTIONS)).toEqual(["kms:DescribeKey"]);
+test("who uses a key shares with who administers, deletes, audits or recovers it nothing but reading its description", () => {
+  const administer = [...ADMINISTER_ACTIONS, ...DISCARD_ACTIONS, ...DEPART_ACTIONS];
+  for (const others of [administer, AUDIT_ACTIONS, RECOVER_ACTIONS]) {
+    expect(common(EVERY_USE_ACTION, others)).toEqual(["kms:DescribeKey"]);
+  }
 });
 
 test.each([
   ["administer", ADMINISTER_ACTIONS],
   ["discard", DISCARD_ACTIONS],
+  ["depart", DEPART_ACTIONS],
   ["audit", AUDIT_ACTIONS],
   ["recover", RECOVER_ACTIONS],
 ])("no cryptographic action is in %s", (_, actions) => {
@@ -32,22 +68,76 @@ test.each([
 });
 
 test("using a key changes nothing about it, and auditing neither changes nor uses it", () => {
-  expect(USE_ACTIONS.filter((action) => CHANGES.test(action))).toEqual([]);
+  expect(EVERY_USE_ACTION.filter((action) => CHANGES.test(action))).toEqual([]);
   expect(AUDIT_ACTIONS.filter((action) => CHANGES.test(action))).toEqual([]);
   expect(AUDIT_ACTIONS.every((action) => /^kms:(Describe|Get|List)/.test(action))).toBe(true);
 });
 
 test("every action of use but the description is a cryptographic one, and none of them makes a grant", () => {
   const cryptographic: readonly string[] = CRYPTOGRAPHIC_ACTIONS;
-  expect(USE_ACTIONS.filter((action) => !cryptographic.includes(action))).toEqual(["kms:DescribeKey"]);
-  expect(USE_ACTIONS).not.toContain("kms:CreateGrant");
+  expect(EVERY_USE_ACTION.filter((action) => !cryptographic.includes(action))).toEqual([...DESCRIBE_ACTIONS]);
+  expect(common(EVERY_USE_ACTION, SERVICE_GRANT_ACTIONS)).toEqual([]);
 });
 
-test("only discard deletes, and administration doesn't", () => {
-  const deletes = (actions: readonly string[]) => actions.filter((action) => /Delet/.test(action));
+test("the use of every profile is within every use, and the administration within all of it", () => {
+  for (const profile of PROFILES) {
+    expect(useActions(profile)).toEqual(common(useActions(profile), EVERY_USE_ACTION));
+    expect(administerActions(profile)).toEqual(common(administerActions(profile), ADMINISTER_ACTIONS));
+  }
+  expect([...new Set(PROFILES.flatMap(useActions))].sort()).toEqual(EVERY_USE_ACTION);
+  expect([...new Set(PROFILES.flatMap(administerActions))].sort()).toEqual(ADMINISTER_ACTIONS);
+});
+
+test("who encrypts only can't decrypt, and who decrypts only can't encrypt", () => {
+  const encrypting = useActions(exampleProfile({ actions: "encrypt-only" }));
+  const decrypting = useActions(exampleProfile({ actions: "decrypt-only" }));
+  expect(common(encrypting, decrypting)).toEqual(["kms:DescribeKey"]);
+  expect(encrypting.filter((action) => /Decrypt|From/.test(action))).toEqual([]);
+  expect(decrypting.filter((action) => /Encrypt$|Generate|To/.test(action))).toEqual([]);
+  expect([...new Set([...encrypting, ...decrypting])].sort()).toEqual([...USE_ACTIONS]);
+});
+
+test("a key of another spec gives the actions of its kind", () => {
+  expect(useActions(exampleProfile({ keySpec: "HMAC_512" }))).toEqual([
+    "kms:DescribeKey",
+    "kms:GenerateMac",
+    "kms:VerifyMac",
+  ]);
+  for (const keySpec of ["RSA_4096", "ECC_SECG_P256K1"] as const) {
+    expect(useActions(exampleProfile({ keySpec }))).toEqual([
+      "kms:DescribeKey",
+      "kms:GetPublicKey",
+      "kms:Sign",
+      "kms:Verify",
+    ]);
+  }
+});
+
+test("the provisioner gets what a key of the profile needs, and what it can't have it isn't given", () => {
+  const plain = administerActions(exampleProfile({ keySpec: "HMAC_256" }));
+  const beyond = (changes: Parameters<typeof exampleProfile>[0]) =>
+    administerActions(exampleProfile(changes)).filter((action) => !plain.includes(action));
+  const onDemand = ["kms:ListKeyRotations", "kms:RotateKeyOnDemand"];
+  expect(beyond({})).toEqual(["kms:EnableKeyRotation", ...onDemand]);
+  expect(beyond({ keySpec: "RSA_2048" })).toEqual([]);
+  expect(beyond({ origin: "AWS_CLOUDHSM", customKeyStoreId: "cks-1" })).toEqual([]);
+  expect(beyond({ origin: "EXTERNAL_KEY_STORE", customKeyStoreId: "cks-1" })).toEqual([]);
+  expect(beyond({ origin: "EXTERNAL" })).toEqual(["kms:GetParametersForImport", "kms:ImportKeyMaterial", ...onDemand]);
+  expect(beyond({ replicaRegions: ["eu-central-1"] })).toEqual([
+    "kms:EnableKeyRotation",
+    "kms:ListKeyRotations",
+    "kms:ReplicateKey",
+    "kms:RotateKeyOnDemand",
+  ]);
+});
+
+test("only discarding and departing delete a key, and nobody changes tags", () => {
+  const deletes = (actions: readonly string[]) => actions.filter((action) => /Delet(?!eAlias)/.test(action));
   expect(deletes(DISCARD_ACTIONS)).toEqual(["kms:ScheduleKeyDeletion"]);
-  expect(deletes([...ADMINISTER_ACTIONS, ...USE_ACTIONS, ...AUDIT_ACTIONS])).toEqual([]);
+  expect(deletes(DEPART_ACTIONS)).toEqual(["kms:CancelKeyDeletion", "kms:ScheduleKeyDeletion"]);
+  expect(deletes([...ADMINISTER_ACTIONS, ...EVERY_USE_ACTION, ...AUDIT_ACTIONS])).toEqual([]);
   expect(deletes(RECOVER_ACTIONS)).toEqual(["kms:CancelKeyDeletion"]);
+  for (const actions of Object.values(SETS)) expect(actions.filter((action) => /:(Unt|T)ag/.test(action))).toEqual([]);
 });
 
 test.each(Object.entries(SETS))("%s names single KMS actions, each once, in order", (_, actions) => {

@@ -1,8 +1,9 @@
 /**
- * The three sets of key actions. They share nothing but reading: who administers a key can't use it, who uses it can't
+ * The sets of key actions. They share nothing but reading: who administers a key can't use it, who uses it can't
  * change who may, who audits it can do neither (a test proves it).
  * https://docs.aws.amazon.com/kms/latest/developerguide/kms-api-permissions-reference.html
  */
+import { isMultiRegion, type KeyProfile, keyUsage, rotatesAutomatically, rotatesOnDemand } from "./key-profile.ts";
 
 /** What the tenant's role may do under the action profile `full`. */
 export const USE_ACTIONS = [
@@ -15,25 +16,100 @@ export const USE_ACTIONS = [
   "kms:ReEncryptTo",
 ] as const;
 
-/** What the provisioner may do with a key that a tenant uses: no deletion, so a bug can't destroy a tenant's data. */
-export const ADMINISTER_ACTIONS = [
+const USE_ACTIONS_OF = {
+  full: USE_ACTIONS,
+  /** GenerateDataKey gives the data key in plaintext, to encrypt with: never one that was made before. */
+  "encrypt-only": [
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptTo",
+  ],
+  "decrypt-only": ["kms:Decrypt", "kms:DescribeKey", "kms:ReEncryptFrom"],
+} as const;
+const MAC_ACTIONS = ["kms:DescribeKey", "kms:GenerateMac", "kms:VerifyMac"] as const;
+const SIGNING_ACTIONS = ["kms:DescribeKey", "kms:GetPublicKey", "kms:Sign", "kms:Verify"] as const;
+
+/** What the tenant's role may do with a key of this profile. */
+export function useActions({ keySpec, actions }: Pick<KeyProfile, "keySpec" | "actions">): readonly string[] {
+  switch (keyUsage(keySpec)) {
+    case "ENCRYPT_DECRYPT":
+      return USE_ACTIONS_OF[actions];
+    case "GENERATE_VERIFY_MAC":
+      return MAC_ACTIONS;
+    case "SIGN_VERIFY":
+      return SIGNING_ACTIONS;
+  }
+}
+
+/** What a tenant's role may do with a key of any profile. */
+export const EVERY_USE_ACTION: readonly string[] = [
+  ...new Set<string>([...USE_ACTIONS, ...MAC_ACTIONS, ...SIGNING_ACTIONS]),
+].sort();
+
+/** Uses that read the key's description only: they carry no encryption context and come through no service. */
+export const DESCRIBE_ACTIONS = ["kms:DescribeKey", "kms:GetPublicKey"] as const;
+
+/**
+ * What a tenant's role may let AWS services do for it, never by itself: the three of AWS's own default policy.
+ * https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
+ */
+export const SERVICE_GRANT_ACTIONS = ["kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"] as const;
+
+const ADMINISTER_ANY_KEY = [
   "kms:CreateAlias",
   "kms:DescribeKey",
-  "kms:EnableKeyRotation",
+  "kms:DisableKey",
+  "kms:EnableKey",
+  "kms:GetKeyLastUsage",
   "kms:GetKeyPolicy",
   "kms:GetKeyRotationStatus",
   "kms:ListResourceTags",
   "kms:PutKeyPolicy",
 ] as const;
+const ROTATE_ON_DEMAND_ACTIONS = ["kms:ListKeyRotations", "kms:RotateKeyOnDemand"] as const;
+const IMPORT_ACTIONS = ["kms:GetParametersForImport", "kms:ImportKeyMaterial"] as const;
+
+/**
+ * What the provisioner may do with a key of this profile that a tenant uses: no deletion, so a bug can't destroy a
+ * tenant's data, and no change of tags, which say whose key it is.
+ */
+export function administerActions(
+  profile: Pick<KeyProfile, "keySpec" | "origin" | "replicaRegions">,
+): readonly string[] {
+  return [
+    ...ADMINISTER_ANY_KEY,
+    ...(rotatesAutomatically(profile) ? ["kms:EnableKeyRotation"] : []),
+    ...(rotatesOnDemand(profile) ? ROTATE_ON_DEMAND_ACTIONS : []),
+    ...(profile.origin === "EXTERNAL" ? IMPORT_ACTIONS : []),
+    ...(isMultiRegion(profile) ? ["kms:ReplicateKey"] : []),
+  ].sort();
+}
+
+/** What the provisioner may do with a key of any profile that a tenant uses. */
+export const ADMINISTER_ACTIONS: readonly string[] = [
+  ...ADMINISTER_ANY_KEY,
+  ...ROTATE_ON_DEMAND_ACTIONS,
+  ...IMPORT_ACTIONS,
+  "kms:EnableKeyRotation",
+  "kms:ReplicateKey",
+].sort();
 
 /** What the provisioner may also do with a key that never admitted a tenant: such a key can't have encrypted anything. */
 export const DISCARD_ACTIONS = ["kms:ScheduleKeyDeletion"] as const;
 
+/** What the provisioner may also do with the key of a tenant that is leaving and was shut out. */
+export const DEPART_ACTIONS = ["kms:CancelKeyDeletion", "kms:ScheduleKeyDeletion"] as const;
+
 /** What an auditor may read. */
 export const AUDIT_ACTIONS = [
   "kms:DescribeKey",
+  "kms:GetKeyLastUsage",
   "kms:GetKeyPolicy",
   "kms:GetKeyRotationStatus",
+  "kms:ListGrants",
+  "kms:ListKeyRotations",
   "kms:ListResourceTags",
 ] as const;
 

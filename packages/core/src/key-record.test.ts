@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
-import { parseAttemptId } from "./ids.ts";
+import { parseAttemptId, parseKeyArn } from "./ids.ts";
 import { type Attempt, decideDeclaration, type KeyDeclaration, type KeyRecord, unusedAttempt } from "./key-record.ts";
 import { LIFECYCLE_STATES } from "./lifecycle.ts";
+import type { TenantRecord } from "./tenant-record.ts";
 import { ACME, DEFAULT_KEY } from "./test-support.ts";
 
 const NOW_MS = Date.parse("2026-03-02T10:00:00Z");
@@ -39,11 +40,18 @@ const cases = LIFECYCLE_STATES.flatMap((state) =>
   ),
 );
 
-/** The same rule, said as a table: age first, then the state, then the lease. */
+const TENANT: TenantRecord = { tenantId: ACME, version: 1, lifeGeneration: 1, updatedAtMs: NOW_MS };
+/** Offboarded by an event newer than what the record declares, or older than the newest sign-up. */
+const leavingSince = (generation: number): TenantRecord => ({
+  ...TENANT,
+  leaving: { value: true, generation, eventId: "offboarding", atMs: NOW_MS },
+});
+
+/** The same rule, said as a table: age first, then the end, then the lease. */
 function expected([state, generation, lease]: Case) {
   if (generation === "older") return { kind: "superseded", byGeneration: 5 };
-  if (state === "suspended" || state === "pending-deletion" || state === "destroyed") {
-    return { kind: "refused", error: expect.objectContaining({ code: "state_conflict", retryable: false }) };
+  if (state === "destroyed") {
+    return generation === "newer" ? { kind: "new-life" } : { kind: "superseded", byGeneration: 5 };
   }
   if (lease === "taken") return { kind: "busy", leaseUntilMs: NOW_MS + 1 };
   return { kind: "proceed", attempts: ATTEMPTS };
@@ -53,19 +61,52 @@ test.each(cases)("a key that is %s, declared with an %s generation, its lease %s
   const [state, generation, lease] = given;
   const record = { ...RECORD, state, leaseUntilMs: LEASES[lease] };
   const declaration = { ...DECLARATION, generation: GENERATIONS[generation] };
-  expect(decideDeclaration(record, declaration, NOW_MS)).toEqual(expected(given));
+  expect(decideDeclaration(record, TENANT, declaration, NOW_MS)).toEqual(expected(given));
+});
+
+test.each(LIFECYCLE_STATES.filter((state) => state !== "destroyed"))(
+  "for a tenant that is leaving a declaration of a key that is %s is only recorded, and refused where it is newer",
+  (state) => {
+    const record = { ...RECORD, state };
+    const newer = decideDeclaration(record, leavingSince(5), { ...DECLARATION, generation: 6 }, NOW_MS);
+    expect(newer).toMatchObject({ kind: "record", error: { code: "tenant_offboarded", retryable: false } });
+    const older = decideDeclaration(record, leavingSince(7), { ...DECLARATION, generation: 6 }, NOW_MS);
+    expect(older).toEqual({ kind: "record", error: undefined });
+  },
+);
+
+test("a key that is gone is made anew only by what is newer than the tenant's offboarding too", () => {
+  const gone = { ...RECORD, state: "destroyed" } as const;
+  const declare = (generation: number) =>
+    decideDeclaration(gone, leavingSince(7), { ...DECLARATION, generation }, NOW_MS);
+  expect(declare(7)).toEqual({ kind: "superseded", byGeneration: 7 });
+  expect(declare(8)).toEqual({ kind: "new-life" });
+});
+
+test("a key that tenantkeys made doesn't become the tenant's own, nor the other way round", () => {
+  const ownKeyArn = parseKeyArn("arn:aws:kms:eu-west-1:444455556666:key/1234");
+  for (const [record, declaration] of [
+    [RECORD, { ...DECLARATION, generation: 6, ownKeyArn }],
+    [
+      { ...RECORD, ownKeyArn },
+      { ...DECLARATION, generation: 6 },
+    ],
+  ] as const) {
+    const decision = decideDeclaration(record, TENANT, declaration, NOW_MS);
+    expect(decision).toMatchObject({ kind: "refused", error: { code: "state_conflict" } });
+  }
 });
 
 test("the same generation with another profile is refused, since neither of the two is newer", () => {
-  const decision = decideDeclaration(RECORD, { ...DECLARATION, profile: "strict" }, NOW_MS);
+  const decision = decideDeclaration(RECORD, TENANT, { ...DECLARATION, profile: "strict" }, NOW_MS);
   expect(decision).toMatchObject({ kind: "refused", error: { code: "generation_conflict" } });
   expect(decision).toHaveProperty("error.details", { tenantId: ACME, keyName: DEFAULT_KEY, step: "declare" });
 });
 
 test("a newer generation may declare another profile, and an older one's profile doesn't matter", () => {
   const other = { ...DECLARATION, profile: "strict" };
-  expect(decideDeclaration(RECORD, { ...other, generation: 6 }, NOW_MS).kind).toBe("proceed");
-  expect(decideDeclaration(RECORD, { ...other, generation: 4 }, NOW_MS).kind).toBe("superseded");
+  expect(decideDeclaration(RECORD, TENANT, { ...other, generation: 6 }, NOW_MS).kind).toBe("proceed");
+  expect(decideDeclaration(RECORD, TENANT, { ...other, generation: 4 }, NOW_MS).kind).toBe("superseded");
 });
 
 test("a key may be created only under an attempt that certainly made none", () => {

@@ -1,7 +1,9 @@
 /** What the registry holds of one tenant key, and what a new declaration means for it. */
 import { TenantKeysError } from "./errors.ts";
 import type { AliasName, AttemptId, KeyArn, KeyName, RoleArn, TenantId } from "./ids.ts";
-import { acceptsSignUp, type LifecycleState } from "./lifecycle.ts";
+import type { LifecycleState } from "./lifecycle.ts";
+import type { WaitingFor } from "./offboarding.ts";
+import { leavingRegister, type TenantRecord } from "./tenant-record.ts";
 
 /**
  * One CreateKey attempt. `open`: it may have made a key whose reply was lost. `unused`: it certainly made none, so its
@@ -34,6 +36,8 @@ export interface KeyRecord {
   /** The newest declaration seen. */
   readonly generation: number;
   readonly profile: string;
+  /** A key of the tenant's own account, by ARN. */
+  readonly ownKeyArn?: KeyArn | undefined;
   /** Oldest first, at most ATTEMPTS_MAX. */
   readonly attempts: readonly Attempt[];
   /** Raised by every worker that takes the lease; a write under an older number is refused. */
@@ -49,6 +53,61 @@ export interface KeyRecord {
   readonly roleArn?: RoleArn | undefined;
   readonly tenantRegistrationId?: string | undefined;
   readonly failure?: KeyFailure | undefined;
+  /** What a waiting key waits for; `nextCheckAtMs` says when a schedule looks at it again, where time decides. */
+  readonly waitingFor?: WaitingFor | undefined;
+  readonly nextCheckAtMs?: number | undefined;
+  /** When the tenant was shut out of the key, at the beginning of its offboarding. */
+  readonly offboardedAtMs?: number | undefined;
+  readonly scheduledAtMs?: number | undefined;
+  readonly deletionDateMs?: number | undefined;
+  /** Of the last use that KMS knows of, as read when the offboarding began and again before the deletion was scheduled. */
+  readonly lastUsedAtMs?: number | undefined;
+  readonly destroyedAtMs?: number | undefined;
+  readonly materialGeneration?: number | undefined;
+  /** Absent: it doesn't expire, or KMS made it. */
+  readonly materialExpiresAtMs?: number | undefined;
+  readonly importParameters?: ImportParameters | undefined;
+  readonly rotation?: RotationRequest | undefined;
+}
+
+/** What a customer wraps key material with. Nothing of it is secret: the private key never leaves KMS. */
+export interface ImportParameters {
+  readonly wrappingAlgorithm: string;
+  readonly wrappingKeySpec: string;
+  /** DER, in base64. */
+  readonly publicKey: string;
+  readonly importToken: string;
+  /** 24 hours after they were made. */
+  readonly expiresAtMs: number;
+}
+
+/**
+ * A rotation that was asked for. Recorded before KMS is called, because RotateKeyOnDemand takes no token and each call
+ * spends one of 25: after a lost reply KMS's own list of rotations says whether it was done.
+ */
+export interface RotationRequest {
+  readonly generation: number;
+  readonly startedAtMs: number;
+  readonly doneAtMs?: number | undefined;
+}
+
+/** What stays of a key that is gone. */
+export interface DestructionRecord {
+  readonly tenantId: TenantId;
+  readonly keyName: KeyName;
+  readonly keyArn: KeyArn;
+  readonly offboardingGeneration: number;
+  readonly offboardingEventId: string;
+  readonly requestedBy?: string | undefined;
+  readonly reason?: string | undefined;
+  readonly approvedBy: readonly string[];
+  readonly offboardedAtMs: number;
+  readonly scheduledAtMs: number;
+  readonly deletionDateMs: number;
+  readonly deletionWindowDays: number;
+  readonly lastUsedAtMs?: number | undefined;
+  /** When KMS first said that the key isn't there. */
+  readonly confirmedGoneAtMs: number;
 }
 
 /** What an event declares of one key. */
@@ -59,31 +118,66 @@ export interface KeyDeclaration {
   readonly profile: string;
   readonly eventId: string;
   readonly tenantRegistrationId?: string | undefined;
+  /** A key of the tenant's own account, which tenantkeys neither makes, rotates nor deletes. */
+  readonly ownKeyArn?: KeyArn | undefined;
 }
 
 export type DeclarationDecision =
   | { readonly kind: "proceed"; readonly attempts: readonly Attempt[] }
+  /** Recorded and carried out later, if the tenant is reinstated; the event itself is refused, or older than the end. */
+  | { readonly kind: "record"; readonly error: TenantKeysError | undefined }
+  /** The old key is gone: everything starts anew. */
+  | { readonly kind: "new-life" }
   | { readonly kind: "superseded"; readonly byGeneration: number }
   | { readonly kind: "busy"; readonly leaseUntilMs: number }
   | { readonly kind: "refused"; readonly error: TenantKeysError };
 
 /**
  * What a declaration means for a record that exists: an older generation changes nothing; an equal or newer one takes
- * the lease where it is free and goes on from what was recorded.
+ * the lease where it is free and goes on from what was recorded. For a tenant that is leaving it is only recorded.
  */
-export function decideDeclaration(record: KeyRecord, declaration: KeyDeclaration, nowMs: number): DeclarationDecision {
+export function decideDeclaration(
+  record: KeyRecord,
+  tenant: TenantRecord | undefined,
+  declaration: KeyDeclaration,
+  nowMs: number,
+): DeclarationDecision {
   if (declaration.generation < record.generation) return { kind: "superseded", byGeneration: record.generation };
   const about = { tenantId: record.tenantId, keyName: record.keyName, step: "declare" };
   if (declaration.generation === record.generation && declaration.profile !== record.profile) {
     const message = `generation ${record.generation} already declares profile "${record.profile}", not "${declaration.profile}"`;
     return { kind: "refused", error: new TenantKeysError("generation_conflict", message, about) };
   }
-  if (!acceptsSignUp(record.state)) {
-    const message = `a sign-up can't change a key that is ${record.state}`;
+  if (declaration.ownKeyArn !== record.ownKeyArn) {
+    const message = `the key is ${record.ownKeyArn ?? "one that tenantkeys made"}, and can't become ${declaration.ownKeyArn ?? "another"}: offboard it first, or add one with another name`;
     return { kind: "refused", error: new TenantKeysError("state_conflict", message, about) };
   }
+  if (record.state === "destroyed") return decideNewLife(record, tenant, declaration);
   if (record.leaseUntilMs > nowMs) return { kind: "busy", leaseUntilMs: record.leaseUntilMs };
-  return { kind: "proceed", attempts: record.attempts };
+  const leaving = tenant === undefined ? undefined : leavingRegister(tenant);
+  if (leaving === undefined) return { kind: "proceed", attempts: record.attempts };
+  // Older than the offboarding: it was true once, and the tenant left since.
+  const error = declaration.generation < leaving.generation ? undefined : tenantOffboarded(record, about);
+  return { kind: "record", error };
+}
+
+function decideNewLife(
+  record: KeyRecord,
+  tenant: TenantRecord | undefined,
+  declaration: KeyDeclaration,
+): DeclarationDecision {
+  const endGeneration = Math.max(record.generation, tenant?.leaving?.generation ?? 0);
+  if (declaration.generation <= endGeneration) return { kind: "superseded", byGeneration: endGeneration };
+  return { kind: "new-life" };
+}
+
+/** For a tenant that is leaving, whatever the key's own record says: the tenant decides. */
+export function tenantOffboarded(
+  record: Pick<KeyRecord, "state">,
+  about: { readonly tenantId: TenantId; readonly keyName: KeyName; readonly step: string },
+): TenantKeysError {
+  const message = `the tenant is leaving and its key is ${record.state}: a sign-up doesn't bring it back`;
+  return new TenantKeysError("tenant_offboarded", message, about);
 }
 
 /** The attempt under which a key may be created now, or undefined where every one may have made a key already. */

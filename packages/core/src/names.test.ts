@@ -102,6 +102,7 @@ test("a stage's resources carry the stage in their name", () => {
     provisionFunction: "tenantkeys-dev-provision",
     provisionerRole: "tenantkeys-dev-provisioner",
     auditorRole: "tenantkeys-dev-auditor",
+    sharedTenantRole: "tenantkeys-dev-tenant",
     tenantBoundary: "tenantkeys-dev-tenant-boundary",
   });
   for (const name of Object.values(stageNames(DEV))) expect(name).toMatch(/^tenantkeys-dev(-|$)/);
@@ -114,6 +115,7 @@ test("the ARNs that the provisioner's policy names cover this stage and no other
   expect(arns.keys).toBe("arn:aws:kms:eu-west-1:111122223333:key/*");
   expect(arns.provisionerRole).toBe("arn:aws:iam::111122223333:role/tenantkeys/tenantkeys-dev-provisioner");
   expect(arns.auditorRole).toBe("arn:aws:iam::111122223333:role/tenantkeys/tenantkeys-dev-auditor");
+  expect(arns.sharedTenantRole).toBe("arn:aws:iam::111122223333:role/tenantkeys/tenantkeys-dev-tenant");
   expect(arns.tenantBoundary).toBe("arn:aws:iam::111122223333:policy/tenantkeys/tenantkeys-dev-tenant-boundary");
 });
 

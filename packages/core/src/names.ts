@@ -9,6 +9,8 @@ export const STAGE_TAG = "tenantkeys:stage";
 export const ATTEMPT_TAG = "tenantkeys:attempt";
 /** The session tag that pins a session to a tenant: `aws:RequestTag/tenant` in trust, `aws:PrincipalTag/tenant` in use. */
 export const SESSION_TAG = "tenant";
+/** The pair of the encryption context that says whose data it is: `kms:EncryptionContext:tenant`. */
+export const ENCRYPTION_CONTEXT_KEY = "tenant";
 
 /** `alias/tenantkeys/{stage}/{tenantId}/{keyName}`: at most 107 of KMS's 256 characters. */
 export function aliasName(stage: Stage, tenantId: TenantId, keyName: KeyName): AliasName {
@@ -48,7 +50,7 @@ export function hasTags(tags: Tags, wanted: Tags): boolean {
   return Object.entries(wanted).every(([name, value]) => tags[name] === value);
 }
 
-/** The path of what a stage itself owns: the provisioner's and the auditor's role, the permissions boundary. */
+/** The path of what a stage itself owns: its own roles and the permissions boundary. */
 export const SYSTEM_PATH = "/tenantkeys/";
 
 /**
@@ -68,13 +70,14 @@ export function stageNames(stage: Stage) {
     provisionFunction: `${prefix}-provision`,
     provisionerRole: `${prefix}-provisioner`,
     auditorRole: `${prefix}-auditor`,
+    sharedTenantRole: `${prefix}-tenant`,
     tenantBoundary: `${prefix}-tenant-boundary`,
     operatorPolicy: `${prefix}-operator`,
   } as const;
 }
 
-/** The ARNs of a stage's own resources, in the `aws` partition. */
-export function stageArns(accountId: AccountId, region: Region, stage: Stage) {
+/** The ARNs of a stage's own resources, in the `aws` partition; `*` stands for every Region in patterns of policies. */
+export function stageArns(accountId: AccountId, region: Region | "*", stage: Stage) {
   const names = stageNames(stage);
   return {
     registryTable: `arn:aws:dynamodb:${region}:${accountId}:table/${names.registryTable}`,
@@ -84,6 +87,8 @@ export function stageArns(accountId: AccountId, region: Region, stage: Stage) {
     ruleDeadLetter: `arn:aws:sqs:${region}:${accountId}:${names.ruleDeadLetter}`,
     provisionerRole: `arn:aws:iam::${accountId}:role${SYSTEM_PATH}${names.provisionerRole}` as RoleArn,
     auditorRole: `arn:aws:iam::${accountId}:role${SYSTEM_PATH}${names.auditorRole}` as RoleArn,
+    /** The role of every tenant's sessions, in role mode `session-tag`. */
+    sharedTenantRole: `arn:aws:iam::${accountId}:role${SYSTEM_PATH}${names.sharedTenantRole}` as RoleArn,
     tenantBoundary: `arn:aws:iam::${accountId}:policy${SYSTEM_PATH}${names.tenantBoundary}` as PolicyArn,
     tenantRoles: `arn:aws:iam::${accountId}:role${tenantRolePath(stage)}tk-${stage}-*`,
     /** Every role of such a name, wherever it is: a role that isn't there has no path in the ARN that IAM checks. */

@@ -18,6 +18,12 @@ export interface ObservedKey {
   readonly state: KeyState;
   readonly tags: Tags;
   readonly policy: unknown;
+  /** `AWS_KMS`, `EXTERNAL`, `AWS_CLOUDHSM` or `EXTERNAL_KEY_STORE`, as KMS says it. */
+  readonly origin: string;
+  /** Epoch milliseconds, while its deletion is pending. */
+  readonly deletionDateMs?: number | undefined;
+  /** Epoch milliseconds, where imported material expires. */
+  readonly materialExpiresAtMs?: number | undefined;
   readonly rotation: { readonly enabled: boolean; readonly periodDays: number | undefined };
 }
 
@@ -27,6 +33,8 @@ export interface ObservedRole {
   readonly tags: Tags;
   readonly trustPolicy: unknown;
   readonly boundaryArn: string | undefined;
+  /** Names of its inline policies. */
+  readonly policyNames: readonly string[];
 }
 
 /** `unreadable`: it is certainly there, and its key's policy doesn't let us look: not a key that we made. */
@@ -42,6 +50,11 @@ export interface ObservedTenantKey {
   readonly alias: ObservedAlias;
   /** Every key that carries this tenant key's tags, the alias's among them. The tagging index lags: a miss proves nothing. */
   readonly taggedKeys: readonly ObservedKey[];
+  /**
+   * What came of looking for the key that the registry names: `gone` is KMS's word that there is no such key, `denied`
+   * that it doesn't let us look. Absent where the registry names none.
+   */
+  readonly recordedKey?: "read" | "denied" | "gone" | undefined;
 }
 
 /** What is known of a tenant that was declared for the first time a moment ago: nothing is there. */

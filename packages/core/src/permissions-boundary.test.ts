@@ -1,19 +1,25 @@
 import { expect, test } from "vitest";
-import { USE_ACTIONS } from "./key-actions.ts";
+import { EVERY_USE_ACTION } from "./key-actions.ts";
+import type { KeyProfile } from "./key-profile.ts";
 import { tenantPermissionsBoundary } from "./permissions-boundary.ts";
 import { parseStageSettings } from "./stage-settings.ts";
-import { characters, exampleContext, SETTINGS_INPUT } from "./test-support.ts";
+import { characters, exampleContext, exampleProfile, SETTINGS_INPUT } from "./test-support.ts";
 
-const DEFAULT_ACTIONS = parseStageSettings(SETTINGS_INPUT).tenantDataActions;
+const DEFAULTS = parseStageSettings(SETTINGS_INPUT);
+const boundary = (tenantDataActions: string[], ...profiles: readonly KeyProfile[]) =>
+  tenantPermissionsBoundary(exampleContext(), {
+    tenantDataActions,
+    profiles: { ...DEFAULTS.profiles, ...Object.fromEntries(profiles.entries()) },
+  });
 
 test("the boundary allows the use of keys and the stage's data actions, and nothing else", () => {
-  expect(tenantPermissionsBoundary(exampleContext(), ["s3:GetObject"])).toEqual({
+  expect(boundary(["s3:GetObject"])).toEqual({
     Version: "2012-10-17",
     Statement: [
       {
         Sid: "UseKeysAtMost",
         Effect: "Allow",
-        Action: [...USE_ACTIONS],
+        Action: [...EVERY_USE_ACTION],
         Resource: "arn:aws:kms:eu-west-1:111122223333:key/*",
       },
       { Sid: "TouchDataAtMost", Effect: "Allow", Action: ["s3:GetObject"], Resource: "*" },
@@ -22,18 +28,32 @@ test("the boundary allows the use of keys and the stage's data actions, and noth
 });
 
 test("the boundary never lets a tenant's role administer a key, touch IAM or become another role", () => {
-  const actions = tenantPermissionsBoundary(exampleContext(), DEFAULT_ACTIONS).Statement.flatMap(
-    ({ Action }) => Action,
-  );
+  const actions = boundary(DEFAULTS.tenantDataActions).Statement.flatMap(({ Action }) => Action);
   expect(actions.filter((action) => /^(iam|sts|organizations):|\*/.test(action))).toEqual([]);
-  expect(actions.filter((action) => action.startsWith("kms:"))).toEqual([...USE_ACTIONS]);
+  expect(actions.filter((action) => action.startsWith("kms:"))).toEqual([...EVERY_USE_ACTION]);
 });
 
 test("without data actions there is no statement about data, since IAM refuses an empty list", () => {
-  const { Statement } = tenantPermissionsBoundary(exampleContext(), []);
+  const { Statement } = boundary([]);
   expect(Statement.map(({ Sid }) => Sid)).toEqual(["UseKeysAtMost"]);
 });
 
+test("grants for services are within the boundary once a profile has them, and no grants of the role's own making", () => {
+  const keys = "arn:aws:kms:eu-west-1:111122223333:key/*";
+  expect(boundary([], exampleProfile({ serviceGrants: true })).Statement[1]).toEqual({
+    Sid: "GrantToServicesAtMost",
+    Effect: "Allow",
+    Action: ["kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"],
+    Resource: keys,
+    Condition: { Bool: { "kms:GrantIsForAWSResource": "true" } },
+  });
+});
+
+test("keys of every Region are within the boundary once a profile has replicas", () => {
+  const { Statement } = boundary([], exampleProfile({ replicaRegions: ["eu-central-1"], serviceGrants: true }));
+  expect(Statement.map(({ Resource }) => Resource)).toEqual(Array(2).fill("arn:aws:kms:*:111122223333:key/*"));
+});
+
 test("the default boundary fits a managed policy's 6,144 characters", () => {
-  expect(characters(tenantPermissionsBoundary(exampleContext(), DEFAULT_ACTIONS))).toBeLessThanOrEqual(6_144);
+  expect(characters(boundary(DEFAULTS.tenantDataActions))).toBeLessThanOrEqual(6_144);
 });

@@ -3,24 +3,43 @@
  * never administer a key, never touch IAM, never become another role.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
  */
-import { USE_ACTIONS } from "./key-actions.ts";
+import { EVERY_USE_ACTION, SERVICE_GRANT_ACTIONS } from "./key-actions.ts";
+import { isMultiRegion } from "./key-profile.ts";
 import { stageArns } from "./names.ts";
-import { type PolicyDocument, policyDocument } from "./policy-document.ts";
+import { type PolicyDocument, type PolicyStatement, policyDocument } from "./policy-document.ts";
 import type { StageContext } from "./stage-context.ts";
+import type { StageSettings } from "./stage-settings.ts";
 
 export function tenantPermissionsBoundary(
   context: Pick<StageContext, "accountId" | "region" | "stage">,
-  dataActions: readonly string[],
+  { tenantDataActions, profiles }: Pick<StageSettings, "tenantDataActions" | "profiles">,
 ): PolicyDocument {
-  const arns = stageArns(context.accountId, context.region, context.stage);
-  return policyDocument([
-    // Every key of the account, because one boundary serves tenants whose keys don't exist yet. It grants nothing: the
-    // role's own policy names one key, and each key's policy names one role.
-    { Sid: "UseKeysAtMost", Effect: "Allow", Action: [...USE_ACTIONS], Resource: arns.keys },
-    // Every data resource, because which buckets and tables hold tenant data is the application's business; these
-    // actions are the stage's setting `tenantDataActions`, and the boundary grants none of them.
-    ...(dataActions.length === 0
+  const all = Object.values(profiles);
+  // Every Region where a profile has replicas: the boundary grants nothing, and a list of Regions could outgrow it.
+  const region = all.some(isMultiRegion) ? "*" : context.region;
+  // Every key of the account, because one boundary serves tenants whose keys don't exist yet. It grants nothing: the
+  // role's own policy names one key, and each key's policy names one role.
+  const { keys } = stageArns(context.accountId, region, context.stage);
+  // Every data resource, because which buckets and tables hold tenant data is the application's business; these
+  // actions are the stage's setting `tenantDataActions`, and the boundary grants none of them.
+  const data: readonly PolicyStatement[] =
+    tenantDataActions.length === 0
       ? []
-      : [{ Sid: "TouchDataAtMost", Effect: "Allow" as const, Action: [...dataActions], Resource: "*" }]),
+      : [{ Sid: "TouchDataAtMost", Effect: "Allow", Action: [...tenantDataActions], Resource: "*" }];
+  return policyDocument([
+    { Sid: "UseKeysAtMost", Effect: "Allow", Action: [...EVERY_USE_ACTION], Resource: keys },
+    ...(all.some((profile) => profile.serviceGrants) ? [grantAtMost(keys)] : []),
+    ...data,
   ]);
+}
+
+/** A boundary also caps what a key policy gives a role, so what that gives for services' sake has to be in it. */
+function grantAtMost(keys: string): PolicyStatement {
+  return {
+    Sid: "GrantToServicesAtMost",
+    Effect: "Allow",
+    Action: [...SERVICE_GRANT_ACTIONS],
+    Resource: keys,
+    Condition: { Bool: { "kms:GrantIsForAWSResource": "true" } },
+  };
 }

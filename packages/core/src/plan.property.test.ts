@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { desiredTenantKey } from "./desired-state.ts";
 import { type KeyArn, parseAttemptId, parseKeyArn } from "./ids.ts";
+import { completeKeyProfile } from "./key-profile.ts";
 import { type Attempt, unusedAttempt } from "./key-record.ts";
 import { ATTEMPT_TAG, hasTags } from "./names.ts";
 import type { ObservedKey, ObservedRole, ObservedTenantKey } from "./observed-state.ts";
@@ -10,7 +11,7 @@ import { type Action, plan, type RecordedKeys } from "./plan.ts";
 import { canonicalJson, samePolicy } from "./policy-document.ts";
 import { ACME, DEFAULT_KEY, exampleContext } from "./test-support.ts";
 
-const DESIRED = desiredTenantKey(exampleContext(), ACME, DEFAULT_KEY, { rotationPeriodDays: 365 });
+const DESIRED = desiredTenantKey(exampleContext(), ACME, DEFAULT_KEY, completeKeyProfile());
 /** A policy that somebody wrote into the key. */
 const CHANGED_POLICY = { Version: "2012-10-17", Statement: [{ Effect: "Allow", Principal: "*", Action: "kms:*" }] };
 const ROUNDS_MAX = 2;
@@ -39,6 +40,7 @@ const roles: fc.Arbitrary<ObservedRole | undefined> = fc.option(
     tags: mostly(DESIRED.role.tags, { ...DESIRED.role.tags, team: "blue" }, {}),
     trustPolicy: mostly<unknown>(DESIRED.role.trustPolicy, {}),
     boundaryArn: mostly<string | undefined>(DESIRED.role.boundaryArn, undefined),
+    policyNames: fc.constant([DESIRED.role.policyName]),
   }),
   { nil: undefined },
 );
@@ -53,6 +55,7 @@ const keys = (index: number) =>
       index === 0
         ? mostly<unknown>(DESIRED.admittedPolicy, DESIRED.creationPolicy, CHANGED_POLICY)
         : mostly<unknown>(DESIRED.creationPolicy, DESIRED.admittedPolicy, CHANGED_POLICY),
+    origin: fc.constant("AWS_KMS"),
     rotation: mostly<ObservedKey["rotation"]>(
       { enabled: true, periodDays: 365 },
       { enabled: false, periodDays: undefined },
@@ -118,7 +121,8 @@ function apply(world: World, action: Action, tenantKey: KeyArn | undefined): Wor
     case "create-role": {
       if (world.role !== undefined) throw new Error("EntityAlreadyExists");
       const { arn, path, tags, trustPolicy, boundaryArn } = DESIRED.role;
-      return { ...world, role: { arn, path, tags, trustPolicy, boundaryArn }, rolePolicy: undefined };
+      const policyNames = [DESIRED.role.policyName];
+      return { ...world, role: { arn, path, tags, trustPolicy, boundaryArn, policyNames }, rolePolicy: undefined };
     }
     case "update-trust-policy":
       if (world.role === undefined) throw new Error("NoSuchEntity");
@@ -138,6 +142,8 @@ function apply(world: World, action: Action, tenantKey: KeyArn | undefined): Wor
       return change(tenantKey, { policy: DESIRED.admittedPolicy });
     case "discard-spare-key":
       return change(action.keyArn, { state: "PendingDeletion" });
+    default:
+      throw new Error(`${action.kind} in a plan for a key that is to be usable and was never disabled by us`);
   }
 }
 
@@ -149,6 +155,7 @@ function createKey(world: World): World {
     state: "Enabled" as const,
     tags: DESIRED.keyTags(attemptId),
     policy: DESIRED.creationPolicy,
+    origin: "AWS_KMS",
     rotation: { enabled: false, periodDays: undefined },
     indexed: false,
   };

@@ -1,11 +1,12 @@
 import { expect, test } from "vitest";
 import { desiredTenantKey } from "./desired-state.ts";
 import { parseAttemptId, parseKeyArn } from "./ids.ts";
+import { completeKeyProfile } from "./key-profile.ts";
 import { NOTHING_OBSERVED, type ObservedKey, type ObservedRole, type ObservedTenantKey } from "./observed-state.ts";
 import { type Plan, plan, type RecordedKeys } from "./plan.ts";
 import { ACME, DEFAULT_KEY, exampleContext } from "./test-support.ts";
 
-const DESIRED = desiredTenantKey(exampleContext(), ACME, DEFAULT_KEY, { rotationPeriodDays: 365 });
+const DESIRED = desiredTenantKey(exampleContext(), ACME, DEFAULT_KEY, completeKeyProfile());
 const FIRST = parseAttemptId("attempt-1");
 const SECOND = parseAttemptId("attempt-2");
 const KEY_ARN = parseKeyArn("arn:aws:kms:eu-west-1:111122223333:key/first");
@@ -17,12 +18,14 @@ const ROLE: ObservedRole = {
   tags: DESIRED.role.tags,
   trustPolicy: DESIRED.role.trustPolicy,
   boundaryArn: DESIRED.role.boundaryArn,
+  policyNames: [DESIRED.role.policyName],
 };
 const KEY: ObservedKey = {
   keyArn: KEY_ARN,
   state: "Enabled",
   tags: DESIRED.keyTags(FIRST),
   policy: DESIRED.admittedPolicy,
+  origin: "AWS_KMS",
   rotation: { enabled: true, periodDays: 365 },
 };
 const NEW_KEY: ObservedKey = {

@@ -7,8 +7,9 @@ import type { DesiredTenantKey } from "./desired-state.ts";
 import { TenantKeysError } from "./errors.ts";
 import type { KeyArn } from "./ids.ts";
 import type { Attempt } from "./key-record.ts";
+import type { LifecycleState } from "./lifecycle.ts";
 import { ATTEMPT_TAG, hasTags } from "./names.ts";
-import type { ObservedKey, ObservedTenantKey } from "./observed-state.ts";
+import type { KeyState, ObservedKey, ObservedTenantKey } from "./observed-state.ts";
 import { samePolicy } from "./policy-document.ts";
 
 export type Action =
@@ -19,7 +20,21 @@ export type Action =
   | { readonly kind: "put-role-policy" }
   | { readonly kind: "create-alias" }
   | { readonly kind: "admit-tenant" }
+  | { readonly kind: "obtain-import-parameters" }
+  | { readonly kind: "enable-key" }
+  | { readonly kind: "disable-key" }
+  | { readonly kind: "shut-out-tenant" }
+  | { readonly kind: "schedule-deletion" }
+  | { readonly kind: "cancel-deletion" }
+  | { readonly kind: "delete-role-policy" }
+  | { readonly kind: "delete-role" }
   | { readonly kind: "discard-spare-key"; readonly keyArn: KeyArn };
+
+/**
+ * What a key should be: `usable` by its tenant; `disabled`, all else in place; `withdrawn`: disabled, its tenant shut out,
+ * its deletion not scheduled; `deleted`: the same, and its deletion scheduled, until it is gone.
+ */
+export type KeyTarget = "usable" | "disabled" | "withdrawn" | "deleted";
 
 export type Plan =
   | {
@@ -31,40 +46,141 @@ export type Plan =
     }
   | { readonly kind: "refused"; readonly error: TenantKeysError };
 
-/** What the registry remembers that AWS can't say: which keys are ours. */
+/** What the registry remembers that AWS can't say: which keys are ours, and which were disabled or condemned by us. */
 export interface RecordedKeys {
   readonly keyArn?: KeyArn | undefined;
   readonly attempts: readonly Attempt[];
+  readonly state?: LifecycleState | undefined;
+  /** Whether a customer holds parameters with which material can still be imported. */
+  readonly importParametersValid?: boolean | undefined;
 }
 
-export function plan(desired: DesiredTenantKey, observed: ObservedTenantKey, recorded: RecordedKeys): Plan {
+export function plan(
+  desired: DesiredTenantKey,
+  observed: ObservedTenantKey,
+  recorded: RecordedKeys,
+  target: KeyTarget = "usable",
+): Plan {
+  if (target === "withdrawn" || target === "deleted") return planDeparture(desired, observed, recorded, target);
   const refusal = refuseForeignRole(desired, observed);
   if (refusal !== undefined) return { kind: "refused", error: refusal };
   const key = findTenantKey(desired, observed, recorded);
   if (key instanceof TenantKeysError) return { kind: "refused", error: key };
-  const steps = [
+  return ready(key?.keyArn, [
+    ...reviveSteps(key, target),
     [...roleActions(desired, observed), ...(key === undefined ? [{ kind: "create-key" } as const] : [])],
-    configureActions(desired, observed, key),
-    admitActions(desired, observed, key),
+    configureActions(desired, observed, key, target),
+    [...admitActions(desired, observed, key), ...importActions(desired, key, recorded)],
+    disableActions(key, target),
+    ...(desired.role.kind === "shared" ? leaveRoleSteps(desired, observed) : []),
     discardActions(desired, observed, recorded, key),
+  ]);
+}
+
+function ready(keyArn: KeyArn | undefined, steps: readonly (readonly Action[])[]): Plan {
+  return { kind: "ready", keyArn, steps: steps.filter((step) => step.length > 0) };
+}
+
+const DYING: readonly KeyState[] = ["PendingDeletion", "PendingReplicaDeletion"];
+
+/** In what state a cancelled deletion leaves a key only KMS knows: cancelling ends the plan, and the next one goes on. */
+function reviveSteps(key: ObservedKey | undefined, target: KeyTarget): readonly (readonly Action[])[] {
+  if (key === undefined) return [];
+  return [
+    DYING.includes(key.state) ? [{ kind: "cancel-deletion" }] : [],
+    key.state === "Disabled" && target === "usable" ? [{ kind: "enable-key" }] : [],
   ];
-  return { kind: "ready", keyArn: key?.keyArn, steps: steps.filter((step) => step.length > 0) };
+}
+
+function disableActions(key: ObservedKey | undefined, target: KeyTarget): readonly Action[] {
+  // A key without material can't be disabled, nor used.
+  const enabled = key === undefined || key.state === "Enabled";
+  return target === "disabled" && enabled ? [{ kind: "disable-key" }] : [];
+}
+
+function importActions(
+  desired: DesiredTenantKey,
+  key: ObservedKey | undefined,
+  recorded: RecordedKeys,
+): readonly Action[] {
+  const wantsMaterial = key === undefined ? desired.origin === "EXTERNAL" : key.state === "PendingImport";
+  return wantsMaterial && recorded.importParametersValid !== true ? [{ kind: "obtain-import-parameters" }] : [];
+}
+
+/**
+ * The way out. The key is never looked for by what anybody could have tagged or aliased: only the key that the registry
+ * names, or that a recorded attempt made, is disabled or condemned.
+ */
+function planDeparture(
+  desired: DesiredTenantKey,
+  observed: ObservedTenantKey,
+  recorded: RecordedKeys,
+  target: "withdrawn" | "deleted",
+): Plan {
+  const key = ownKey(observed, recorded);
+  if (key !== undefined) {
+    return ready(key.keyArn, [
+      target === "withdrawn" && DYING.includes(key.state) ? [{ kind: "cancel-deletion" }] : [],
+      withdrawActions(desired, observed, key),
+      target === "deleted" && !DYING.includes(key.state) ? [{ kind: "schedule-deletion" }] : [],
+      discardActions(desired, observed, recorded, key),
+    ]);
+  }
+  const gone = observed.recordedKey === "gone" && recorded.state === "pending-deletion";
+  if (recorded.keyArn !== undefined && !gone) {
+    const message = `the registry says ${recorded.keyArn}, and it can't be looked at, so nothing is done about its end`;
+    return { kind: "refused", error: refusal("key_missing", message, desired) };
+  }
+  const steps = [...leaveRoleSteps(desired, observed), discardActions(desired, observed, recorded, undefined)];
+  return ready(undefined, steps);
+}
+
+function withdrawActions(desired: DesiredTenantKey, observed: ObservedTenantKey, key: ObservedKey): readonly Action[] {
+  const actions: Action[] = [];
+  if (key.state === "Enabled") actions.push({ kind: "disable-key" });
+  if (!samePolicy(key.policy, desired.departingPolicy)) actions.push({ kind: "shut-out-tenant" });
+  if (isOurRole(desired, observed) && observed.rolePolicy !== undefined) actions.push({ kind: "delete-role-policy" });
+  return actions;
+}
+
+/** The role goes with the last of its keys. */
+function leaveRoleSteps(desired: DesiredTenantKey, observed: ObservedTenantKey): readonly (readonly Action[])[] {
+  if (observed.role === undefined || !isOurRole(desired, observed)) return [];
+  const others = observed.role.policyNames.filter((name) => name !== desired.ownRole.policyName);
+  return [
+    observed.rolePolicy === undefined ? [] : [{ kind: "delete-role-policy" }],
+    others.length === 0 ? [{ kind: "delete-role" }] : [],
+  ];
+}
+
+function ownKey(observed: ObservedTenantKey, recorded: RecordedKeys): ObservedKey | undefined {
+  const known = observed.alias.kind === "present" ? [observed.alias.key, ...observed.taggedKeys] : observed.taggedKeys;
+  if (recorded.keyArn !== undefined) return known.find((key) => key.keyArn === recorded.keyArn);
+  return known.find((key) => isRecordedAttempt(key, recorded) && !DYING.includes(key.state));
+}
+
+function isOurRole(desired: DesiredTenantKey, observed: ObservedTenantKey): boolean {
+  return observed.role !== undefined && foreignRoleReasons(desired, observed).length === 0;
 }
 
 function refuseForeignRole(desired: DesiredTenantKey, observed: ObservedTenantKey): TenantKeysError | undefined {
-  const { role } = observed;
-  if (role === undefined) return undefined;
-  const differs = [
-    role.path === desired.role.path ? undefined : `its path is ${role.path}, not ${desired.role.path}`,
-    hasTags(role.tags, desired.role.tags) ? undefined : "it doesn't carry this tenant's tenantkeys tags",
-    role.boundaryArn === desired.role.boundaryArn ? undefined : "it doesn't have the stage's permissions boundary",
-  ].filter((reason) => reason !== undefined);
+  // A stage with one shared role makes none per tenant, so one of such a name is in nobody's way.
+  const differs = desired.role.kind === "shared" ? [] : foreignRoleReasons(desired, observed);
   if (differs.length === 0) return undefined;
   return refusal(
     "role_taken",
     `role ${desired.role.name} exists and tenantkeys didn't make it: ${differs.join("; ")}`,
     desired,
   );
+}
+
+function foreignRoleReasons(desired: DesiredTenantKey, { role }: ObservedTenantKey): readonly string[] {
+  if (role === undefined) return [];
+  return [
+    role.path === desired.ownRole.path ? undefined : `its path is ${role.path}, not ${desired.ownRole.path}`,
+    hasTags(role.tags, desired.ownRole.tags) ? undefined : "it doesn't carry this tenant's tenantkeys tags",
+    role.boundaryArn === desired.ownRole.boundaryArn ? undefined : "it doesn't have the stage's permissions boundary",
+  ].filter((reason) => reason !== undefined);
 }
 
 /** The key that is this tenant's, undefined where none was made yet, or the reason why neither can be said. */
@@ -96,7 +212,12 @@ function findTenantKey(
 function unaliasedKey(taggedKeys: readonly ObservedKey[], recorded: RecordedKeys): ObservedKey | undefined {
   if (recorded.keyArn !== undefined) return taggedKeys.find((key) => key.keyArn === recorded.keyArn);
   const newest = recorded.attempts.at(-1);
-  return taggedKeys.find((key) => key.tags[ATTEMPT_TAG] === newest?.attemptId && key.state === "Enabled");
+  return taggedKeys.find((key) => key.tags[ATTEMPT_TAG] === newest?.attemptId && isFresh(key));
+}
+
+/** As KMS makes a key: nobody has disabled or condemned it since. */
+function isFresh(key: ObservedKey): boolean {
+  return key.state === "Enabled" || key.state === "PendingImport";
 }
 
 /** An attempt that is known to have made one key didn't make another, whatever tags somebody copied onto it. */
@@ -121,11 +242,23 @@ function refuseKey(desired: DesiredTenantKey, key: ObservedKey, recorded: Record
       desired,
     );
   }
-  if (key.state === "PendingDeletion" || key.state === "PendingReplicaDeletion") {
+  return refuseState(desired, key, recorded);
+}
+
+/** Whoever disabled a key or scheduled its deletion behind our back had a reason that undoing it would trample on. */
+function refuseState(desired: DesiredTenantKey, key: ObservedKey, recorded: RecordedKeys): TenantKeysError | undefined {
+  const { state = "provisioning" } = recorded;
+  if (DYING.includes(key.state)) {
+    if (state === "pending-deletion" || state === "offboarding") return undefined;
     return refusal("key_pending_deletion", `${key.keyArn} is scheduled for deletion`, desired);
   }
-  if (key.state !== "Enabled") return refusal("key_disabled", `${key.keyArn} is in state ${key.state}`, desired);
-  return undefined;
+  if (key.state === "Enabled" || (key.state === "PendingImport" && key.origin === "EXTERNAL")) return undefined;
+  if (key.state === "Unavailable") {
+    return refusal("key_store_unavailable", `${key.keyArn} is unavailable: its key store isn't connected`, desired);
+  }
+  const disabledByUs = state === "suspended" || state === "offboarding" || state === "pending-deletion";
+  if (key.state === "Disabled" && disabledByUs) return undefined;
+  return refusal("key_disabled", `${key.keyArn} is in state ${key.state}`, desired);
 }
 
 function strangerRefusal(desired: DesiredTenantKey, key: ObservedKey): TenantKeysError {
@@ -134,6 +267,7 @@ function strangerRefusal(desired: DesiredTenantKey, key: ObservedKey): TenantKey
 }
 
 function roleActions(desired: DesiredTenantKey, observed: ObservedTenantKey): readonly Action[] {
+  if (desired.role.kind === "shared") return [];
   if (observed.role === undefined) return [{ kind: "create-role" }];
   return samePolicy(observed.role.trustPolicy, desired.role.trustPolicy) ? [] : [{ kind: "update-trust-policy" }];
 }
@@ -142,17 +276,24 @@ function configureActions(
   desired: DesiredTenantKey,
   observed: ObservedTenantKey,
   key: ObservedKey | undefined,
+  target: KeyTarget,
 ): readonly Action[] {
   const actions: Action[] = [];
-  const rotates = key?.rotation.enabled === true && key.rotation.periodDays === desired.rotationPeriodDays;
-  // Read before it is called again: calling EnableKeyRotation anew may move the date of the next rotation.
-  if (!rotates) actions.push({ kind: "enable-rotation" });
+  if (mustSetRotation(desired, key, target)) actions.push({ kind: "enable-rotation" });
   const roleIsNew = observed.role === undefined;
-  if (key === undefined || roleIsNew || !samePolicy(observed.rolePolicy, desired.rolePolicy(key.keyArn))) {
-    actions.push({ kind: "put-role-policy" });
-  }
+  const policyDiffers = key === undefined || !samePolicy(observed.rolePolicy, desired.rolePolicy(key.keyArn));
+  if (desired.role.kind === "own" && (roleIsNew || policyDiffers)) actions.push({ kind: "put-role-policy" });
   if (observed.alias.kind === "absent") actions.push({ kind: "create-alias" });
   return actions;
+}
+
+/** Read before it is called again: calling EnableKeyRotation anew may move the date of the next rotation. */
+function mustSetRotation(desired: DesiredTenantKey, key: ObservedKey | undefined, target: KeyTarget): boolean {
+  if (desired.rotationPeriodDays === undefined) return false;
+  if (key === undefined) return true;
+  const rotates = key.rotation.enabled && key.rotation.periodDays === desired.rotationPeriodDays;
+  // KMS refuses it for a disabled key; and what is read of a dying key is always "off".
+  return !rotates && (key.state === "Enabled" || target === "usable");
 }
 
 function admitActions(
@@ -161,7 +302,7 @@ function admitActions(
   key: ObservedKey | undefined,
 ): readonly Action[] {
   // A role that is made anew has a new unique id, and the key policy holds the old one even where it reads the same.
-  const roleIsNew = observed.role === undefined;
+  const roleIsNew = desired.role.kind === "own" && observed.role === undefined;
   const admitted = key !== undefined && !roleIsNew && samePolicy(key.policy, desired.admittedPolicy);
   return admitted ? [] : [{ kind: "admit-tenant" }];
 }
@@ -178,7 +319,7 @@ function discardActions(
 ): readonly Action[] {
   return observed.taggedKeys
     .filter((key) => key.keyArn !== tenantKey?.keyArn && key.keyArn !== recorded.keyArn)
-    .filter((key) => key.state === "Enabled" && isRecordedAttempt(key, recorded))
+    .filter((key) => isFresh(key) && isRecordedAttempt(key, recorded))
     .filter((key) => samePolicy(key.policy, desired.creationPolicy))
     .map((key) => ({ kind: "discard-spare-key", keyArn: key.keyArn }));
 }

@@ -3,12 +3,12 @@ import { expect, test } from "vitest";
 import { admittedKeyPolicy } from "./key-policy.ts";
 import { tenantRoleArn } from "./names.ts";
 import { canonicalJson, samePolicy } from "./policy-document.ts";
-import { ACCOUNT_ID, ACME, exampleContext } from "./test-support.ts";
+import { ACCOUNT_ID, ACME, exampleContext, exampleProfile } from "./test-support.ts";
 
 const CONTEXT = exampleContext({
   administratorRoleArns: [1, 2, 3].map((n) => `arn:aws:iam::111122223333:role/admin${n}`),
 });
-const OURS = admittedKeyPolicy(CONTEXT, tenantRoleArn(ACCOUNT_ID, CONTEXT.stage, ACME));
+const OURS = admittedKeyPolicy(CONTEXT, ACME, exampleProfile(), tenantRoleArn(ACCOUNT_ID, CONTEXT.stage, ACME));
 
 test("a list of one and its element are the same document", () => {
   expect(samePolicy({ Action: ["kms:Decrypt"] }, { Action: "kms:Decrypt" })).toBe(true);

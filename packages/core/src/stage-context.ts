@@ -1,29 +1,63 @@
 /** Where a tenant's key lives and which principals its documents name: everything about a stage that a policy says. */
-import type { AccountId, PolicyArn, Region, RoleArn, Stage } from "./ids.ts";
-import { stageArns } from "./names.ts";
-import type { StageSettings } from "./stage-settings.ts";
+import { TenantKeysError } from "./errors.ts";
+import type { AccountId, PolicyArn, Region, RoleArn, Stage, TenantId } from "./ids.ts";
+import { stageArns, tenantRoleArn } from "./names.ts";
+import type { RoleMode, StageSettings } from "./stage-settings.ts";
 
 export interface StageContext {
   readonly stage: Stage;
   readonly accountId: AccountId;
   readonly region: Region;
+  readonly roleMode: RoleMode;
   readonly provisionerRoleArn: RoleArn;
   readonly auditorRoleArn: RoleArn;
+  /** The role of every tenant's sessions; it is there in role mode `session-tag` only. */
+  readonly sharedTenantRoleArn: RoleArn;
   readonly tenantBoundaryArn: PolicyArn;
   readonly applicationRoleArns: readonly RoleArn[];
   readonly administratorRoleArns: readonly RoleArn[];
 }
 
-export function stageContext(settings: StageSettings, accountId: AccountId, region: Region): StageContext {
+type Settings = Pick<
+  StageSettings,
+  "stage" | "roleMode" | "applicationRoleArns" | "administratorRoleArns" | "profiles"
+>;
+
+/** @throws TenantKeysError `settings_invalid` where a profile takes the stage's own account or Region for another one */
+export function stageContext(settings: Settings, accountId: AccountId, region: Region): StageContext {
+  refuseOwn(settings, accountId, region);
   const arns = stageArns(accountId, region, settings.stage);
   return {
     stage: settings.stage,
     accountId,
     region,
+    roleMode: settings.roleMode,
     provisionerRoleArn: arns.provisionerRole,
     auditorRoleArn: arns.auditorRole,
+    sharedTenantRoleArn: arns.sharedTenantRole,
     tenantBoundaryArn: arns.tenantBoundary,
     applicationRoleArns: settings.applicationRoleArns,
     administratorRoleArns: settings.administratorRoleArns,
   };
+}
+
+/** The stage's own account as an outside one would let every IAM policy of the account decide about the key. */
+function refuseOwn({ profiles }: Settings, accountId: AccountId, region: Region): void {
+  for (const [name, profile] of Object.entries(profiles)) {
+    const refuse = (field: string, expected: string) => {
+      throw new TenantKeysError("settings_invalid", `stage settings: profiles.${name}.${field}: expected ${expected}`);
+    };
+    if (profile.outsideAccounts.includes(accountId)) {
+      refuse("outsideAccounts", `other accounts than the stage's own, ${accountId}`);
+    }
+    if (profile.replicaRegions.includes(region)) {
+      refuse("replicaRegions", `other Regions than the stage's own, ${region}`);
+    }
+  }
+}
+
+/** The role of the tenant's sessions: its own, or the one that all tenants share. */
+export function tenantPrincipalArn(context: StageContext, tenantId: TenantId): RoleArn {
+  if (context.roleMode === "session-tag") return context.sharedTenantRoleArn;
+  return tenantRoleArn(context.accountId, context.stage, tenantId);
 }

@@ -1,10 +1,12 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { TenantKeysError } from "./errors.ts";
 import { parseTenantId } from "./ids.ts";
+import { completeKeyProfile } from "./key-profile.ts";
 import { tenantPermissionsBoundary } from "./permissions-boundary.ts";
-import { parseStageSettings, workerSettings } from "./stage-settings.ts";
+import { parseStageSettings } from "./stage-settings.ts";
 import { characters, exampleContext, longRoleArns } from "./test-support.ts";
 import { tenantTrustPolicy } from "./trust-policy.ts";
+import { workerSettings } from "./worker-settings.ts";
 
 const ROLE = "arn:aws:iam::111122223333:role/app/acme-web";
 const LEAST = { stage: "dev", applicationRoleArns: [ROLE] };
@@ -25,7 +27,11 @@ test("a stage needs a name and an application role; everything else has a defaul
     stage: "dev",
     applicationRoleArns: [ROLE],
     administratorRoleArns: [],
-    signUpEventSources: ["tenantkeys.application", "sbt.control.plane"],
+    eventSources: ["tenantkeys.application", "sbt.control.plane"],
+    eventMappings: [],
+    roleMode: "per-tenant",
+    approvalPrincipal: "role",
+    reviewIntervalMinutes: 15,
     createKeyRatePerSecond: 5,
     maximumConcurrency: 5,
     batchSize: 10,
@@ -47,11 +53,17 @@ test("a stage needs a name and an application role; everything else has a defaul
       "dynamodb:UpdateItem",
       "secretsmanager:GetSecretValue",
     ],
-    profiles: { default: { rotationPeriodDays: 365 } },
+    profiles: { default: completeKeyProfile() },
+    keyProfiles: {},
+    sbtReplySource: "sbt.application.plane",
   });
 });
 
 test.each([
+  ["roleMode", ["per-tenant", "session-tag"], ["shared", ""]],
+  ["approvalPrincipal", ["role", "session"], ["person"]],
+  ["reviewIntervalMinutes", [5, 1440], [4, 1441, 5.5]],
+  ["sbtReplySource", ["x", "x".repeat(256)], ["", "x".repeat(257), 7]],
   ["createKeyRatePerSecond", [0.1, 1000], [0, 0.09, 1000.1, "5", Number.NaN]],
   ["maximumConcurrency", [2, 1000], [1, 1001, 2.5]],
   ["batchSize", [1, 10], [0, 11]],
@@ -61,7 +73,7 @@ test.each([
   ["roleVisibilityBudgetSeconds", [1, 600], [0, 601]],
   ["archiveRetentionDays", [1, 3653], [0, 3654]],
   ["logRetentionDays", [1, 3653], [2, 0]],
-  ["signUpEventSources", [["x"], ["x".repeat(256)]], [[], [""], ["x".repeat(257)], "x"]],
+  ["eventSources", [["x"], ["x".repeat(256)]], [[], [""], ["x".repeat(257)], "x"]],
   ["administratorRoleArns", [[], longRoleArns(5)], [longRoleArns(6), [ROLE, ROLE], ["*"], [`${ROLE}*`]]],
   ["applicationRoleArns", [[ROLE]], [[], [ROLE, ROLE], ["*"], longRoleArns(6, 60), longRoleArns(1, 614)]],
   ["tenantDataActions", [[], ["s3:GetObject"]], [["s3:*"], ["kms:Decrypt"], ["iam:PassRole"], ["s3:A", "s3:A"]]],
@@ -69,17 +81,6 @@ test.each([
 ] as const)("%s takes its limits, and refuses what lies beyond by name", (field, accepted, refused) => {
   for (const value of accepted) expect(parseStageSettings({ ...LEAST, [field]: value })).toHaveProperty(field, value);
   for (const value of refused) expect(refusal({ ...LEAST, [field]: value })).toContain(`stage settings: ${field}`);
-});
-
-test.each([
-  [90, true],
-  [2560, true],
-  [89, false],
-  [2561, false],
-])("a profile's rotation period of %i days is accepted: %s", (rotationPeriodDays, accepted) => {
-  const settings = { ...LEAST, profiles: { default: { rotationPeriodDays } } };
-  if (accepted) expect(parseStageSettings(settings).profiles).toEqual({ default: { rotationPeriodDays } });
-  else expect(refusal(settings)).toContain("profiles.default.rotationPeriodDays: expected at ");
 });
 
 test("profiles must hold one named default, and their names are key names", () => {
@@ -105,20 +106,21 @@ test.each([undefined, null, 3, "dev", []])("settings that aren't an object are r
 });
 
 test("application role ARNs that a trust policy of 2,048 characters can't hold are refused, and all that pass fit", () => {
-  const longest = longRoleArns(5, 356);
+  const longest = longRoleArns(5, 353);
   const context = exampleContext({ applicationRoleArns: longest });
   expect(characters(tenantTrustPolicy(context, parseTenantId("t".repeat(36))))).toBeLessThanOrEqual(2048);
-  expect(refusal({ ...LEAST, applicationRoleArns: longRoleArns(5, 357) })).toContain("applicationRoleArns");
+  expect(refusal({ ...LEAST, applicationRoleArns: longRoleArns(5, 354) })).toContain("applicationRoleArns");
   expect(refusal({ ...LEAST, applicationRoleArns: longRoleArns(4, 607) })).toContain("a trust policy holds them");
 });
 
 test("data actions that a permissions boundary of 6,144 characters can't hold are refused, and all that pass fit", () => {
-  const actions = Array.from({ length: 136 }, (_, index) => `secretsmanager:${letters(index)}${"A".repeat(20)}`);
-  const settings = parseStageSettings({ ...LEAST, stage: "s".repeat(20), tenantDataActions: actions });
+  const actions = Array.from({ length: 130 }, (_, index) => `secretsmanager:${letters(index)}${"A".repeat(20)}`);
+  const profiles = { default: { serviceGrants: true, replicaRegions: ["eu-central-1"] } };
+  const settings = parseStageSettings({ ...LEAST, stage: "s".repeat(20), tenantDataActions: actions, profiles });
   const context = exampleContext({ stage: settings.stage });
-  expect(characters(tenantPermissionsBoundary(context, settings.tenantDataActions))).toBeLessThanOrEqual(6144);
+  expect(characters(tenantPermissionsBoundary(context, settings))).toBeLessThanOrEqual(6144);
   expect(refusal({ ...LEAST, tenantDataActions: [...actions, ...actions.map((action) => `${action}B`)] })).toContain(
-    "tenantDataActions: expected at most 5500 characters",
+    "tenantDataActions: expected at most 5250 characters",
   );
 });
 
@@ -127,25 +129,52 @@ function letters(index: number): string {
 }
 
 test("settings that the worker's environment can't hold are refused", () => {
-  const profiles = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`profile-${index}`, {}]));
+  const profiles = Object.fromEntries(Array.from({ length: 200 }, (_, index) => [`profile-${index}`, {}]));
   expect(() => parseStageSettings({ ...LEAST, profiles: { default: {}, ...profiles } })).toThrow(
     /hold \d+ bytes for the worker, more than the 3600/,
   );
 });
 
-test("the worker is told everything but what only the stacks need, and its settings pass the check again", () => {
-  const settings = parseStageSettings(LEAST);
-  const told = workerSettings(settings);
-  expect(Object.keys(settings).filter((name) => !(name in told))).toEqual([
-    "signUpEventSources",
-    "archiveRetentionDays",
-    "logRetentionDays",
-    "tenantDataActions",
-  ]);
-  expect(parseStageSettings(told)).toEqual(settings);
+test("profiles of key names must be there, and are named where they aren't", () => {
+  const profiles = { default: {}, strict: { strictEncryptionContext: true } };
+  expect(parseStageSettings({ ...LEAST, profiles, keyProfiles: { payroll: "strict" } }).keyProfiles).toEqual({
+    payroll: "strict",
+  });
+  expect(refusal({ ...LEAST, profiles, keyProfiles: { payroll: "strictest" } })).toBe(
+    'stage settings: keyProfiles.payroll: expected the name of a profile (default, strict), got "strictest"',
+  );
+  expect(refusal({ ...LEAST, keyProfiles: { payroll: "constructor" } })).toContain("keyProfiles.payroll");
+  expect(refusal({ ...LEAST, keyProfiles: { Payroll: "default" } })).toContain("keyProfiles.Payroll");
+  expect(refusal({ ...LEAST, keyProfiles: { payroll: 7 } })).toContain("keyProfiles.payroll: expected string");
+});
+
+describe("eventMappings", () => {
+  const mapping = {
+    detailType: "CustomerCreated",
+    source: "crm",
+    as: "TenantSignedUp",
+    fields: { tenantId: "$.detail.id" },
+  };
+
+  test("that can work are taken, and the worker is told of them", () => {
+    const settings = parseStageSettings({
+      ...LEAST,
+      eventMappings: [{ ...mapping, constants: { profile: "default" } }],
+    });
+    expect(workerSettings(settings).eventMappings).toEqual(settings.eventMappings);
+  });
+
+  test("that can't work are refused, naming the field", () => {
+    const refused = (change: object) => refusal({ ...LEAST, eventMappings: [{ ...mapping, ...change }] });
+    expect(refused({ fields: { tenantId: "$..id" } })).toContain("eventMappings.0.fields.tenantId: expected one place");
+    expect(refused({ fields: {} })).toContain("eventMappings.0.fields.tenantId: is missing");
+    expect(refused({ constants: { profile: "gold" } })).toContain(
+      'eventMappings.0.constants.profile: the stage has no key profile "gold"; it has: default',
+    );
+  });
 });
 
 test("event sources that the rule's pattern can't hold are refused, naming the field", () => {
-  const signUpEventSources = Array.from({ length: 8 }, (_, index) => `${index}`.repeat(256));
-  expect(() => parseStageSettings({ ...LEAST, signUpEventSources })).toThrow(/signUpEventSources: .*1800/);
+  const eventSources = Array.from({ length: 8 }, (_, index) => `${index}`.repeat(256));
+  expect(() => parseStageSettings({ ...LEAST, eventSources })).toThrow(/eventSources: .*1580/);
 });

@@ -4,33 +4,27 @@
  */
 import * as z from "zod/mini";
 import { TenantKeysError } from "./errors.ts";
-import { parseRoleArn, ROLE_ARN_PATTERN, type RoleArn, STAGE_PATTERN, type Stage } from "./ids.ts";
+import { eventMappingsSchema, unknownMappedProfile } from "./events/event-mapping.ts";
+import { KEY_NAME_PATTERN, parseRoleArn, type RoleArn, STAGE_PATTERN, type Stage } from "./ids.ts";
+import type { KeyProfile } from "./key-profile.ts";
+import { keyProfile, keyProfileSchema } from "./key-profile-schema.ts";
 import { describeIssues, issueMessage } from "./schema-issues.ts";
+import { noneTwice, roleArn, wholeNumber } from "./schema-parts.ts";
+import { workerSettings } from "./worker-settings.ts";
 
-const wholeNumber = (minimum: number, maximum: number) => z.int().check(z.minimum(minimum), z.maximum(maximum));
-/** 613 characters: a path of 512 and a name of 64 in the longest partition, `aws-us-gov`. */
-const roleArn = z
-  .string()
-  .check(
-    z.regex(ROLE_ARN_PATTERN, "expected the ARN of an IAM role"),
-    z.maxLength(613, "expected at most 613 characters"),
-  );
-/** IAM stores a principal named twice once, so the document read back would differ from ours for ever. */
-const noneTwice = z.refine<string[]>((values) => new Set(values).size === values.length, "expected none twice");
-/** The rest of a trust policy takes 265 of its 2,048 characters, with the longest tenant id and five ARNs. */
-const APPLICATION_ROLE_ARN_CHARACTERS_MAX = 1_783;
-/** The rest of the permissions boundary takes less than 500 of a managed policy's 6,144 characters. */
-const TENANT_DATA_ACTION_CHARACTERS_MAX = 5_500;
+/** Who becomes a tenant: one role per tenant, or one role for all whose sessions carry the tenant as a tag. */
+const ROLE_MODES = ["per-tenant", "session-tag"] as const;
+export type RoleMode = (typeof ROLE_MODES)[number];
 
-/** The rest of the rule's event pattern takes less than 200 of EventBridge's 2,048 characters. */
-const EVENT_SOURCE_CHARACTERS_MAX = 1_800;
+/** The rest of a trust policy takes 283 of its 2,048 characters, with five ARNs and the conditions of a shared role. */
+const APPLICATION_ROLE_ARN_CHARACTERS_MAX = 1_765;
+/** The rest of the permissions boundary takes less than 850 of a managed policy's 6,144 characters. */
+const TENANT_DATA_ACTION_CHARACTERS_MAX = 5_250;
+
+/** The rest of the rule's event pattern takes 458 of EventBridge's 2,048 characters, without mappings. */
+const EVENT_SOURCE_CHARACTERS_MAX = 1_580;
 /** Lambda's environment variables hold 4 KB together; SST's own and the queue's address take up to 450 bytes of it. */
 const WORKER_SETTINGS_BYTES_MAX = 3_600;
-
-const keyProfileSchema = z.strictObject({
-  /** 90 to 2560 days. https://docs.aws.amazon.com/kms/latest/APIReference/API_EnableKeyRotation.html */
-  rotationPeriodDays: z._default(wholeNumber(90, 2560), 365),
-});
 
 const stageSettingsSchema = z.strictObject({
   stage: z.string().check(z.regex(STAGE_PATTERN, "expected 1 to 20 of a-z and 0-9")),
@@ -46,8 +40,8 @@ const stageSettingsSchema = z.strictObject({
   ),
   /** The people who may give access back (never use a key): see docs/security-model.md. */
   administratorRoleArns: z._default(z.array(roleArn).check(z.maxLength(5), noneTwice), []),
-  /** The `source` of the events that may sign a tenant up: the bus's rule takes no others. */
-  signUpEventSources: z._default(
+  /** The `source` of the events that the stage takes: the bus's rule takes no others. */
+  eventSources: z._default(
     z.array(z.string().check(z.minLength(1), z.maxLength(256))).check(
       z.minLength(1),
       z.refine(
@@ -57,6 +51,13 @@ const stageSettingsSchema = z.strictObject({
     ),
     ["tenantkeys.application", "sbt.control.plane"],
   ),
+  /** Events of any other form, read as ours: see docs/events.md. */
+  eventMappings: z._default(eventMappingsSchema, []),
+  roleMode: z._default(z.enum(ROLE_MODES), "per-tenant"),
+  /** What of an event's sender must differ between who asks for an offboarding and who approves it. */
+  approvalPrincipal: z._default(z.enum(["role", "session"]), "role"),
+  /** How often keys that wait for something are looked at. */
+  reviewIntervalMinutes: z._default(wholeNumber(5, 1440), 15),
   /** CreateKey and CreateAlias are 5 a second per account and Region by default, shared with everything in the account. */
   createKeyRatePerSecond: z._default(z.number().check(z.minimum(0.1), z.maximum(1000)), 5),
   /** Lambda's own limits for an SQS event source: 2 to 1,000. */
@@ -104,18 +105,20 @@ const stageSettingsSchema = z.strictObject({
       "secretsmanager:GetSecretValue",
     ],
   ),
-  profiles: z._default(z.record(z.string().check(z.regex(/^[a-z0-9][a-z0-9-]{0,31}$/)), keyProfileSchema), {
-    default: { rotationPeriodDays: 365 },
-  }),
+  profiles: z._default(z.record(z.string().check(z.regex(KEY_NAME_PATTERN)), keyProfileSchema), { default: {} }),
+  /** Which profile keys of a name get where their event names none: a tenant's data classes. */
+  keyProfiles: z._default(z.record(z.string().check(z.regex(KEY_NAME_PATTERN)), z.string()), {}),
+  /** The `source` of the replies in the form of the SaaS Builder Toolkit. */
+  sbtReplySource: z._default(z.string().check(z.minLength(1), z.maxLength(256)), "sbt.application.plane"),
 });
 
-export type KeyProfile = z.infer<typeof keyProfileSchema>;
-
 type CheckedSettings = z.infer<typeof stageSettingsSchema>;
-export type StageSettings = Omit<CheckedSettings, "stage" | "applicationRoleArns" | "administratorRoleArns"> & {
+type Narrowed = "stage" | "applicationRoleArns" | "administratorRoleArns" | "profiles";
+export type StageSettings = Omit<CheckedSettings, Narrowed> & {
   readonly stage: Stage;
   readonly applicationRoleArns: readonly RoleArn[];
   readonly administratorRoleArns: readonly RoleArn[];
+  readonly profiles: Readonly<Record<string, KeyProfile>>;
 };
 export type StageSettingsInput = z.input<typeof stageSettingsSchema>;
 
@@ -130,30 +133,35 @@ export function parseStageSettings(input: unknown): StageSettings {
       cause: result.error,
     });
   }
-  const settings = result.data;
-  if (settings.profiles.default === undefined) {
-    throw new TenantKeysError("settings_invalid", 'stage settings: profiles must hold one named "default"');
-  }
-  const checked: StageSettings = {
-    ...settings,
-    stage: settings.stage as Stage,
-    applicationRoleArns: settings.applicationRoleArns.map(parseRoleArn),
-    administratorRoleArns: settings.administratorRoleArns.map(parseRoleArn),
-  };
+  const checked = narrow(result.data);
+  refuseUnknownProfiles(checked);
+  const unknownProfile = unknownMappedProfile(checked.eventMappings, checked.profiles);
+  if (unknownProfile !== undefined) throw new TenantKeysError("settings_invalid", `stage settings: ${unknownProfile}`);
   const bytes = new TextEncoder().encode(JSON.stringify(workerSettings(checked))).length;
   if (bytes <= WORKER_SETTINGS_BYTES_MAX) return checked;
   const message = `stage settings: hold ${bytes} bytes for the worker, more than the ${WORKER_SETTINGS_BYTES_MAX} that fit its environment: name fewer roles or profiles`;
   throw new TenantKeysError("settings_invalid", message);
 }
 
-/** What the worker is told: everything but what only the stacks need. It passes parseStageSettings again. */
-export function workerSettings(settings: StageSettings) {
-  const {
-    tenantDataActions: _1,
-    signUpEventSources: _2,
-    archiveRetentionDays: _3,
-    logRetentionDays: _4,
-    ...rest
-  } = settings;
-  return rest;
+function narrow(settings: CheckedSettings): StageSettings {
+  const profiles = Object.entries(settings.profiles).map(([name, profile]) => [name, keyProfile(profile)]);
+  return {
+    ...settings,
+    stage: settings.stage as Stage,
+    applicationRoleArns: settings.applicationRoleArns.map(parseRoleArn),
+    administratorRoleArns: settings.administratorRoleArns.map(parseRoleArn),
+    profiles: Object.fromEntries(profiles),
+  };
+}
+
+function refuseUnknownProfiles({ profiles, keyProfiles }: StageSettings): void {
+  if (!Object.hasOwn(profiles, "default")) {
+    throw new TenantKeysError("settings_invalid", 'stage settings: profiles must hold one named "default"');
+  }
+  for (const [keyName, profile] of Object.entries(keyProfiles)) {
+    if (Object.hasOwn(profiles, profile)) continue;
+    const known = Object.keys(profiles).join(", ");
+    const message = `stage settings: keyProfiles.${keyName}: expected the name of a profile (${known}), got "${profile.slice(0, 80)}"`;
+    throw new TenantKeysError("settings_invalid", message);
+  }
 }

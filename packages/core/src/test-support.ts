@@ -1,5 +1,6 @@
 /** What the unit tests of this folder share: one stage, one tenant. Nothing that ships imports it. */
 import { parseAccountId, parseKeyName, parseRegion, parseTenantId } from "./ids.ts";
+import type { KeyProfile } from "./key-profile.ts";
 import { type StageContext, stageContext } from "./stage-context.ts";
 import { parseStageSettings, type StageSettingsInput } from "./stage-settings.ts";
 
@@ -23,6 +24,16 @@ export function exampleContext(changes: Partial<StageSettingsInput> = {}): Stage
     administratorRoleArns: [...administratorRoleArns],
   };
   return stageContext(parseStageSettings({ ...input, ...changes }), ACCOUNT_ID, REGION);
+}
+
+/** The profile with these fields, checked as a stage's is. */
+export function exampleProfile(changes: NonNullable<StageSettingsInput["profiles"]>[string] = {}): KeyProfile {
+  const { profiles } = parseStageSettings({
+    stage: SETTINGS_INPUT.stage,
+    applicationRoleArns: [...SETTINGS_INPUT.applicationRoleArns],
+    profiles: { default: changes },
+  });
+  return profiles.default as KeyProfile;
 }
 
 /** ARNs as long as IAM makes them: a path of 512 characters and a name of 64. */

@@ -38,34 +38,44 @@ const OUTCOMES: readonly (readonly [string, WorkOutcome, Partial<LogLine>])[] = 
     "done",
     {
       kind: "done",
-      signUp: {
+      event: {
+        type: "TenantSignedUp",
+        replyTo: "tenantkeys",
         eventId: "event-1",
         tenantId: parseTenantId("acme"),
         keyNames: [parseKeyName("payroll")],
         generation: 7,
         profile: "default",
       },
-      keys: [
-        { kind: "active", key: { keyName: parseKeyName("payroll") } as never },
-        { kind: "superseded", byGeneration: 8 },
-      ],
+      result: {
+        about: "sign-up",
+        keys: [
+          { kind: "active", key: { keyName: parseKeyName("payroll") } as never, tenant: {} as never },
+          { kind: "superseded", byGeneration: 8 },
+        ],
+      },
     },
-    { level: "INFO", message: "sign-up done", generation: 7, keys: ["payroll", "superseded"] },
+    {
+      level: "INFO",
+      message: "TenantSignedUp done",
+      generation: 7,
+      outcome: ["payroll: active", "superseded"],
+    },
   ],
   [
     "refused",
     { kind: "refused", eventId: "event-1", error: ERROR },
-    { level: "ERROR", message: "sign-up refused and kept" },
+    { level: "ERROR", message: "event refused and kept" },
   ],
   [
     "given back",
     { kind: "retry", eventId: "event-1", error: ERROR, lastReceive: false },
-    { level: "WARN", message: "sign-up given back to the queue" },
+    { level: "WARN", message: "event given back to the queue" },
   ],
   [
     "given up",
     { kind: "retry", eventId: "event-1", error: ERROR, lastReceive: true },
-    { level: "ERROR", message: "sign-up given up to the dead-letter queue" },
+    { level: "ERROR", message: "event given up to the dead-letter queue" },
   ],
 ];
 

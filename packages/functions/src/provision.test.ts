@@ -1,5 +1,5 @@
-import type { WorkerPorts } from "@tenantkeys/aws";
-import { parseStageSettings, TenantKeysError, workerSettings } from "@tenantkeys/core";
+import type { TakenKey as Held, Known, Run, WorkerPorts } from "@tenantkeys/aws";
+import { completeKeyProfile, parseStageSettings, TenantKeysError, workerSettings } from "@tenantkeys/core";
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { captureLog, type LogLine } from "./test-support.ts";
@@ -20,7 +20,13 @@ let workingMs: number[];
 function stubbedPorts(): Partial<WorkerPorts> {
   return {
     context: { stage: "dev" } as WorkerPorts["context"],
-    profiles: { default: { rotationPeriodDays: 365 } },
+    profiles: { default: completeKeyProfile() },
+    stage: {
+      stage: "dev",
+      profiles: { default: {} },
+      keyProfiles: {},
+      eventMappings: [],
+    } as unknown as WorkerPorts["stage"],
     queueUrl: "https://sqs.example/q",
     receivesMax: 5,
     retryDelaySeconds: 5,
@@ -28,12 +34,12 @@ function stubbedPorts(): Partial<WorkerPorts> {
     newAttemptId: () => "attempt-1",
     inTurn: (_name, task) => task(),
     registry: {
-      create: async (run, record) => {
+      declare: async (run: Run, _known: Known, { record, tenant }: Held) => {
         workingMs.push(run.deadlineMs - run.clock.nowMs());
         if (!record.tenantId.startsWith("active-")) throw new TenantKeysError("throttled", "slower");
-        return { kind: "exists", record: { ...record, generation: record.generation + 1, fence: 9 } };
+        return { kind: "conflict", record: { ...record, generation: record.generation + 1, fence: 9 }, tenant };
       },
-    } as WorkerPorts["registry"],
+    } as unknown as WorkerPorts["registry"],
     refusedStore: { keep: async (_run, { refusalId }) => void refused.push(refusalId) },
     publisher: { publishReply: async () => {} },
     sqs: {
@@ -99,9 +105,9 @@ describe("the provisioning function", () => {
     await handle(good, bad, later);
     expect(lines().map(({ level, message, eventId, attempt }) => [level, message, eventId, attempt])).toEqual(
       expect.arrayContaining([
-        ["INFO", "sign-up done", "event-of-good", 1],
-        ["ERROR", "sign-up refused and kept", "event-of-bad", 1],
-        ["WARN", "sign-up given back to the queue", "event-of-later", 2],
+        ["INFO", "TenantSignedUp done", "event-of-good", 1],
+        ["ERROR", "event refused and kept", "event-of-bad", 1],
+        ["WARN", "event given back to the queue", "event-of-later", 2],
       ]),
     );
     expect(JSON.stringify(lines())).not.toContain("tenantkeys.application");

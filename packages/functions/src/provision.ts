@@ -1,8 +1,8 @@
-/** The provisioning worker: a batch of sign-ups from the queue, each done, refused or given back by itself. */
+/** The provisioning worker: a batch of events from the queue, each done, refused or given back by itself. */
 import { BatchProcessor, EventType, processPartialResponse } from "@aws-lambda-powertools/batch";
 import { Logger } from "@aws-lambda-powertools/logger";
 import middy from "@middy/core";
-import { startRun, systemClock, workSignUp } from "@tenantkeys/aws";
+import { startRun, systemClock, workEvent } from "@tenantkeys/aws";
 import type { Context, SQSEvent, SQSRecord } from "aws-lambda";
 import { logOutcome } from "./log-outcome.ts";
 import { queueMessage } from "./queue-message.ts";
@@ -23,7 +23,7 @@ export const handler = middy(async (event: SQSEvent, context: Context) => {
   const run = startRun(systemClock, workingMs, CLOSING_MS);
   const work = async (record: SQSRecord) => {
     const message = queueMessage(record);
-    const outcome = await workSignUp(ports, run, message);
+    const outcome = await workEvent(ports, run, message);
     logOutcome(logger, message, outcome, context.awsRequestId);
     if (outcome.kind === "retry") throw outcome.error;
   };

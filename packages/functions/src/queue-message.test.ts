@@ -2,7 +2,7 @@ import type { SQSRecord } from "aws-lambda";
 import { expect, test } from "vitest";
 import { queueMessage } from "./queue-message.ts";
 
-test("a queue message is an SQS record with its counts and times as numbers", () => {
+test("a queue message is an SQS record with its counts and times as numbers, and its sender", () => {
   const record: SQSRecord = {
     messageId: "message-1",
     receiptHandle: "receipt-1",
@@ -25,5 +25,6 @@ test("a queue message is an SQS record with its counts and times as numbers", ()
     body: "{}",
     receiveCount: 3,
     sentAtMs: 1_767_225_600_000,
+    senderId: "AIDAEXAMPLE",
   });
 });

@@ -9,5 +9,6 @@ export function queueMessage(record: SQSRecord): QueueMessage {
     body: record.body,
     receiveCount: Number(record.attributes.ApproximateReceiveCount),
     sentAtMs: Number(record.attributes.SentTimestamp),
+    senderId: record.attributes.SenderId,
   };
 }

@@ -2,22 +2,24 @@
 import {
   parseAccountId,
   parseRegion,
+  readWorkerSettings,
+  type SettingsOfWorker,
   type StageContext,
-  type StageSettings,
   stageContext,
   TenantKeysError,
+  type WorkerSettings,
 } from "@tenantkeys/core";
 
 export interface StageConfig {
-  readonly settings: StageSettings;
+  readonly settings: SettingsOfWorker;
   readonly context: StageContext;
   readonly queueUrl: string;
 }
 
 /** @throws TenantKeysError `settings_invalid` or `identifier_invalid`: the function then fails at its start, not per event */
 export function readStageConfig(environment: Readonly<Record<string, string | undefined>>): StageConfig {
-  const { settings, accountId, queueUrl } = parseConfig(environment.TENANTKEYS_STAGE_CONFIG);
-  if (!isSettings(settings)) {
+  const { settings: told, accountId, queueUrl } = parseConfig(environment.TENANTKEYS_STAGE_CONFIG);
+  if (!isSettings(told)) {
     throw new TenantKeysError(
       "settings_invalid",
       "TENANTKEYS_STAGE_CONFIG: settings are missing: deploy the stage again",
@@ -27,6 +29,7 @@ export function readStageConfig(environment: Readonly<Record<string, string | un
   if (typeof queueUrl !== "string" || queueUrl === "") {
     throw new TenantKeysError("settings_invalid", "TENANTKEYS_STAGE_CONFIG: queueUrl is missing");
   }
+  const settings = readWorkerSettings(told);
   return {
     settings,
     context: stageContext(settings, parseAccountId(String(accountId)), region),
@@ -47,6 +50,6 @@ function parseConfig(text: string | undefined): Readonly<Record<string, unknown>
 }
 
 /** Checked in full when the stage was deployed (stacks/stage.ts); checking again would cost the bundle a hundredth. */
-function isSettings(value: unknown): value is StageSettings {
+function isSettings(value: unknown): value is WorkerSettings {
   return typeof value === "object" && value !== null && "stage" in value && "profiles" in value;
 }

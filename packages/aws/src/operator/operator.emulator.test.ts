@@ -206,15 +206,22 @@ describe("connecting", () => {
   });
 });
 
+const keep = (registry: ReturnType<typeof createRegistry>, kept: KeyRecord) =>
+  registry.declare(
+    newRun(),
+    { record: undefined, tenant: undefined },
+    { record: kept, tenant: { tenantId: kept.tenantId, version: 1, updatedAtMs: 0 } },
+  );
+
 describe("listing keys", () => {
   const key = ({ tenantId, keyName }: KeyRecord) => `${tenantId}/${keyName}`;
 
   test("every page is read, other items are left out, and a state narrows it", async () => {
     const registry = createRegistry(clients, NAMES.registryTable);
     for (let index = 0; index < 7; index++) {
-      await registry.create(newRun(), record(`listed-${index}`, "default", index < 2 ? "failed" : "active"));
+      await keep(registry, record(`listed-${index}`, "default", index < 2 ? "failed" : "active"));
     }
-    await registry.create(newRun(), record("listed-0", "payroll", "active"));
+    await keep(registry, record("listed-0", "payroll", "active"));
     const listed = await all(listKeys(clients, newRun(), NAMES.registryTable, { pageItems: 2 }));
     expect(listed.map(key).sort()).toEqual([
       "listed-0/default",
@@ -356,6 +363,8 @@ describe("planning", () => {
         publisher: createPublisher(clients.eventBridge, NAMES.bus),
         context: operator.context,
         profiles: operator.settings.profiles,
+        approvalPrincipal: "role",
+        sbtReplySource: operator.settings.sbtReplySource,
         createKeyLimiter: createRateLimiter(1_000),
         visibilityBudgetMs: 1_000,
         leaseDurationMs: 60_000,

@@ -64,7 +64,7 @@ function createOperator(options: ClientOptions, clients: Clients, deployed: Depl
     eventBridge: clients.eventBridge,
     busName: names.bus,
     stage: settings.stage,
-    signUpEventSources: settings.signUpEventSources,
+    eventSources: settings.eventSources,
     publisher: createPublisher(clients.eventBridge, names.bus),
     newRefusalId: randomUUID,
   };

@@ -33,7 +33,7 @@ function prepare(answer: (detail: string) => PutEventsResultEntry | Error = () =
     eventBridge: { send } as unknown as EventBridgeClient,
     busName: "tenantkeys-dev",
     stage: parseStage("dev"),
-    signUpEventSources: ["tenantkeys.application"],
+    eventSources: ["tenantkeys.application"],
     publisher: { publishReply: async (_, reply) => void announced.push(reply.detail.code) },
     refusedStore: {
       keep: async (_, { body, receivedAtMs }, { code }) => void kept.push({ body, code, receivedAtMs }),

@@ -2,8 +2,10 @@
 import type { EventBridgeClient, PutEventsRequestEntry } from "@aws-sdk/client-eventbridge";
 import {
   asTenantKeysError,
-  provisioningFailedReply,
-  SIGN_UP_DETAIL_TYPES,
+  EVENT_DETAIL_TYPES,
+  eventForm,
+  failedReply,
+  failedReplyTypeOf,
   type Stage,
   TenantKeysError,
 } from "@tenantkeys/core";
@@ -40,7 +42,7 @@ export interface PublishPorts {
   readonly busName: string;
   readonly stage: Stage;
   /** The sources that the bus's rule takes. */
-  readonly signUpEventSources: readonly string[];
+  readonly eventSources: readonly string[];
   readonly publisher: Publisher;
   /** Absent: the events are kept already, so one that is refused again stays where it is. */
   readonly refusedStore?: RefusedStore | undefined;
@@ -99,11 +101,11 @@ function toEntry(ports: PublishPorts, event: BusEvent): PutEventsRequestEntry | 
     return refusal("event_not_json", message, "detail", event);
   }
   // The bus accepts what no rule takes, and drops it.
-  if (!ports.signUpEventSources.includes(source)) {
-    const message = `source: "${source.slice(0, 80)}" may not sign tenants up; this stage takes: ${ports.signUpEventSources.join(", ")}`;
+  if (!ports.eventSources.includes(source)) {
+    const message = `source: "${source.slice(0, 80)}" may not sign tenants up; this stage takes: ${ports.eventSources.join(", ")}`;
     return refusal("event_type_unknown", message, "source", event);
   }
-  if (!SIGN_UP_DETAIL_TYPES.some((known) => known === type)) {
+  if (!EVENT_DETAIL_TYPES.some((known) => known === type)) {
     return refusal("event_type_unknown", `detail-type: "${type.slice(0, 80)}" is not a sign-up`, "detail-type", event);
   }
   if (time !== undefined && Number.isNaN(Date.parse(time))) {
@@ -184,9 +186,10 @@ async function refuse(ports: PublishPorts, run: Run, event: BusEvent, error: Ten
   const body = jsonText({ source, "detail-type": type, time, detail });
   if (body === undefined) return { kind: "failed", error };
   const refusalId = ports.newRefusalId();
+  const replyType = failedReplyTypeOf(eventForm([], source, type)?.type);
   try {
     await ports.refusedStore.keep(run, { refusalId, receivedAtMs: run.clock.nowMs(), body }, error);
-    await ports.publisher.publishReply(run, provisioningFailedReply(ports.stage, refusalId, error));
+    await ports.publisher.publishReply(run, failedReply(replyType, ports.stage, refusalId, error));
     return { kind: "refused", error, refusalId };
   } catch (unkept) {
     return { kind: "failed", error: asTenantKeysError(unkept) };

@@ -74,6 +74,14 @@ const ACTION_TEXT: Readonly<Record<Action["kind"], string>> = {
   "put-role-policy": "put the role's policy for this key",
   "create-alias": "create the alias",
   "admit-tenant": "let the tenant's role in by the key policy",
+  "obtain-import-parameters": "obtain parameters with which key material can be imported",
+  "enable-key": "enable the key",
+  "disable-key": "disable the key",
+  "shut-out-tenant": "take the tenant's role out of the key policy",
+  "schedule-deletion": "schedule the key's deletion",
+  "cancel-deletion": "cancel the key's deletion",
+  "delete-role-policy": "delete the role's policy for this key",
+  "delete-role": "delete the role",
   "discard-spare-key": "schedule the deletion of a spare key that never let the tenant in",
 };
 

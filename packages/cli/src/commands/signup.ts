@@ -1,12 +1,5 @@
 import type { BusEvent } from "@tenantkeys/aws";
-import {
-  type KeyName,
-  parseKeyName,
-  parseTenantId,
-  TENANT_SIGNED_UP,
-  type TenantId,
-  type TenantSignedUp,
-} from "@tenantkeys/core";
+import { type EventDetail, type KeyName, parseKeyName, parseTenantId, type TenantId } from "@tenantkeys/core";
 import type { Command } from "commander";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { checked } from "../global-options.ts";
@@ -80,14 +73,14 @@ function explainEnd(session: Session, options: SignUpOptions, result: WaitResult
 }
 
 function signUpEvent(options: SignUpOptions): BusEvent {
-  const detail: TenantSignedUp = {
+  const detail: EventDetail<"TenantSignedUp"> = {
     version: "1",
     tenantId: options.tenantId,
     ...(options.keyNames.length === 0 ? {} : { keyNames: [...options.keyNames] }),
     ...(options.generation === undefined ? {} : { generation: options.generation }),
     ...(options.profile === undefined ? {} : { profile: options.profile }),
   };
-  return { source: SIGN_UP_SOURCE, "detail-type": TENANT_SIGNED_UP, detail };
+  return { source: SIGN_UP_SOURCE, "detail-type": "TenantSignedUp", detail };
 }
 
 interface Flags {

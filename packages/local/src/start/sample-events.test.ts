@@ -1,13 +1,15 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { parseSignUp } from "@tenantkeys/core";
+import { parseStage, parseTenantEvent, type TenantEventOf } from "@tenantkeys/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeSamples, readSamples, type Sample, wantedKeys } from "./sample-events.ts";
 
 const EVENTS_DIR = join(import.meta.dirname, "../../../../events");
 
 const bodyOf = ({ event }: Sample) => JSON.stringify({ id: "event-1", time: "2026-11-01T09:00:00Z", ...event });
+const STAGE = { stage: parseStage("dev"), profiles: { default: {} }, eventMappings: [] };
+const parseSignUp = (sample: Sample) => parseTenantEvent(bodyOf(sample), STAGE) as TenantEventOf<"TenantSignedUp">;
 
 describe("the samples of events/", () => {
   let samples: readonly Sample[];
@@ -28,7 +30,7 @@ describe("the samples of events/", () => {
 
   test("that are accepted want the keys that the worker makes of them", () => {
     for (const sample of samples.filter(({ refusedWith }) => refusedWith === undefined)) {
-      const { tenantId, keyNames } = parseSignUp(bodyOf(sample), ["default"]);
+      const { tenantId, keyNames } = parseSignUp(sample);
       expect(wantedKeys(sample), sample.name).toEqual(keyNames.map((keyName) => ({ tenantId, keyName })));
     }
   });
@@ -67,7 +69,7 @@ describe("a folder of samples", () => {
 describe("made sign-ups", () => {
   test("are as many as asked for, accepted, each of a tenant and a moment of its own", () => {
     const samples = makeSamples(500, 1_767_225_600_000);
-    const signUps = samples.map((sample) => parseSignUp(bodyOf(sample), ["default"]));
+    const signUps = samples.map((sample) => parseSignUp(sample));
     expect(new Set(signUps.map(({ tenantId }) => tenantId)).size).toBe(500);
     expect(signUps.map(({ generation }) => generation)).toEqual(samples.map((_, index) => 1_767_225_600_000 + index));
     expect(samples.every(({ refusedWith }) => refusedWith === undefined)).toBe(true);

@@ -1,0 +1,82 @@
+/** From an event to the part of the code that carries it out. */
+import {
+  asTenantKeysError,
+  type KeyDeclaration,
+  profileOf,
+  type TenantEvent,
+  type TenantRecord,
+} from "@tenantkeys/core";
+import type { WorkerPorts } from "./event-worker.ts";
+import { carryOutKeyEvent, type KeyEventOutcome } from "./key-events.ts";
+import { type ProvisionOutcome, provisionTenantKey } from "./provision-tenant-key.ts";
+import type { Run } from "./run.ts";
+import { carryOutTenantEvent, followTenant, type TenantOutcome } from "./tenant-events.ts";
+
+/** An event that was carried out, and what came of it. */
+export interface DoneEvent {
+  readonly event: TenantEvent;
+  readonly result:
+    | { readonly about: "sign-up"; readonly keys: readonly ProvisionOutcome[] }
+    | { readonly about: "tenant"; readonly outcome: TenantOutcome }
+    | { readonly about: "key"; readonly outcome: KeyEventOutcome };
+}
+
+/** @param by the person who sent it, where AWS authenticated one */
+export async function carryOutEvent(
+  ports: WorkerPorts,
+  run: Run,
+  event: TenantEvent,
+  by: string | undefined,
+): Promise<DoneEvent> {
+  switch (event.type) {
+    case "TenantSignedUp":
+    case "TenantKeyAdded":
+      return { event, result: { about: "sign-up", keys: await provisionKeys(ports, run, event) } };
+    case "TenantKeyRotationRequested":
+    case "TenantKeyMaterialSupplied":
+    case "TenantKeyReviewDue":
+      return { event, result: { about: "key", outcome: await carryOutKeyEvent(ports, run, event) } };
+    default: {
+      const declared = { ...event, by };
+      try {
+        return { event, result: { about: "tenant", outcome: await carryOutTenantEvent(ports, run, declared, event) } };
+      } catch (error) {
+        throw asTenantKeysError(error).within({ tenantId: event.tenantId });
+      }
+    }
+  }
+}
+
+type KeyDeclaringEvent = Extract<TenantEvent, { readonly type: "TenantSignedUp" | "TenantKeyAdded" }>;
+
+/** One key after another: they share the tenant's role, and the first makes it. */
+async function provisionKeys(
+  ports: WorkerPorts,
+  run: Run,
+  event: KeyDeclaringEvent,
+): Promise<readonly ProvisionOutcome[]> {
+  const outcomes: ProvisionOutcome[] = [];
+  let tenant: TenantRecord | undefined;
+  for (const declaration of declarationsOf(ports, event)) {
+    const outcome = await provisionTenantKey(ports, run, declaration, tenant);
+    if (outcome.kind === "tenant-changed") await followTenant(ports, run, outcome.tenant, "TenantOffboarded");
+    if (outcome.kind !== "superseded") tenant = outcome.tenant;
+    outcomes.push(outcome);
+  }
+  return outcomes;
+}
+
+function declarationsOf(ports: WorkerPorts, event: KeyDeclaringEvent): readonly KeyDeclaration[] {
+  const { tenantId, generation, eventId, tenantRegistrationId } = event;
+  const names = event.type === "TenantSignedUp" ? event.keyNames : [event.keyName];
+  const ownKeyArn = event.type === "TenantKeyAdded" ? event.keyArn : undefined;
+  return names.map((keyName) => ({
+    tenantId,
+    keyName,
+    generation,
+    profile: profileOf(ports.stage, keyName, event.profile),
+    eventId,
+    tenantRegistrationId,
+    ownKeyArn,
+  }));
+}

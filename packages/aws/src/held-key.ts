@@ -1,0 +1,204 @@
+/** A key whose lease this run holds: observe, plan and apply until AWS is as declared, and record what was reached. */
+import {
+  ATTEMPTS_MAX,
+  type Attempt,
+  type AttemptId,
+  asTenantKeysError,
+  DAY_MS,
+  type DesiredTenantKey,
+  desiredTenantKey,
+  type KeyProfile,
+  type KeyRecord,
+  type KeyTarget,
+  NOTHING_OBSERVED,
+  type ObservedTenantKey,
+  type OffboardingStep,
+  offboardingStep,
+  parseAttemptId,
+  plan,
+  type RecordedKeys,
+  TenantKeysError,
+  type TenantRecord,
+  targetOf,
+  unusedAttempt,
+} from "@tenantkeys/core";
+import { applyPlan } from "./executor.ts";
+import { readLastUse } from "./key-operations.ts";
+import { observeTenantKey } from "./observer.ts";
+import type { ProvisionPorts } from "./ports.ts";
+import { type Reached, recordOf } from "./reached.ts";
+import { announceTransition } from "./replies-to.ts";
+import type { Run } from "./run.ts";
+import type { TakenKey } from "./take-key.ts";
+
+/** Observations and plans in one run. The first may be surprised by what another run left; a third surprise is a fight. */
+const ROUNDS_MAX = 3;
+const FAILED_REVIEW_DELAY_MS = DAY_MS;
+
+export class HeldKey {
+  readonly #ports: ProvisionPorts;
+  readonly #run: Run;
+  readonly #tenant: TenantRecord;
+  readonly #profile: KeyProfile | undefined;
+  #record: KeyRecord;
+
+  constructor(ports: ProvisionPorts, run: Run, { record, tenant }: TakenKey) {
+    this.#ports = ports;
+    this.#run = run;
+    this.#tenant = tenant;
+    this.#profile = ports.profiles[record.profile];
+    this.#record = record;
+  }
+
+  get record(): KeyRecord {
+    return this.#record;
+  }
+
+  /** @throws TenantKeysError `event_invalid` where the stage has no such profile, or no longer */
+  get desired(): DesiredTenantKey {
+    const { tenantId, keyName } = this.#record;
+    return desiredTenantKey(this.#ports.context, tenantId, keyName, this.#knownProfile);
+  }
+
+  get #knownProfile(): KeyProfile {
+    if (this.#profile !== undefined) return this.#profile;
+    const message = `this stage has no key profile "${this.#record.profile}"`;
+    throw new TenantKeysError("event_invalid", message, { step: "plan" });
+  }
+
+  /**
+   * @param fresh nothing of the key can be in AWS yet, so nothing is read
+   * @throws TenantKeysError any code; what was reached is in the record, with the reason
+   */
+  converge(fresh = false): Promise<KeyRecord> {
+    return this.settle(async () => {
+      const nowMs = this.#run.clock.nowMs();
+      const offboarding = this.#offboardingStep(nowMs);
+      const target = keyTarget(this.#tenant, offboarding);
+      const lastUsedAtMs = await this.#readLastUse(target);
+      const { desired } = this;
+      const reached = await this.#reach(desired, target, fresh);
+      const { record, destruction } = recordOf(
+        { record: this.#record, tenant: this.#tenant, desired, offboarding, nowMs },
+        { ...reached, lastUsedAtMs },
+      );
+      const outcome = { before: this.#record.state, record };
+      await announceTransition(this.#ports, this.#run, this.#tenant, outcome);
+      await this.#ports.registry.replace(this.#run, record, this.#record.fence, destruction);
+      this.#record = record;
+      return record;
+    });
+  }
+
+  /** Does the work and, where it fails, gives the lease back with the reason. */
+  async settle<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      const failure = asTenantKeysError(error);
+      // Whoever took over writes from now on.
+      if (failure.code !== "lease_lost") await this.#recordFailure(failure);
+      throw failure;
+    }
+  }
+
+  /** Writes a change under the lease. */
+  async write(change: Partial<KeyRecord>): Promise<KeyRecord> {
+    const record: KeyRecord = { ...this.#record, ...change, updatedAtMs: this.#run.clock.nowMs() };
+    await this.#ports.registry.replace(this.#run, record, this.#record.fence);
+    this.#record = record;
+    return record;
+  }
+
+  #offboardingStep(nowMs: number): OffboardingStep | undefined {
+    if (targetOf(this.#tenant) !== "leaving") return undefined;
+    const rules = { ...this.#knownProfile, approvalPrincipal: this.#ports.approvalPrincipal };
+    return offboardingStep(this.#tenant, rules, this.#record.offboardedAtMs ?? nowMs, nowMs);
+  }
+
+  /** Before the tenant is shut out, and again before the deletion is scheduled: a use in between means a way round. */
+  async #readLastUse(target: KeyTarget): Promise<number | undefined> {
+    const { keyArn, offboardedAtMs, scheduledAtMs, lastUsedAtMs } = this.#record;
+    const shuttingOut = target === "withdrawn" && offboardedAtMs === undefined;
+    const scheduling = target === "deleted" && scheduledAtMs === undefined;
+    if (keyArn === undefined || !(shuttingOut || scheduling)) return lastUsedAtMs;
+    return (await readLastUse(this.#ports.clients, this.#run, keyArn)) ?? lastUsedAtMs;
+  }
+
+  async #reach(desired: DesiredTenantKey, target: KeyTarget, fresh: boolean): Promise<Omit<Reached, "lastUsedAtMs">> {
+    let observed: ObservedTenantKey = fresh ? NOTHING_OBSERVED : await this.#observe(desired);
+    let mayCreate = fresh;
+    for (let round = 1; round <= ROUNDS_MAX; round++) {
+      const planned = plan(desired, observed, this.#recorded(), target);
+      if (planned.kind === "refused") throw planned.error;
+      const creates = planned.steps.some((step) => step.some((action) => action.kind === "create-key"));
+      if (creates && !mayCreate) await this.#openAttempt();
+      mayCreate = false;
+      const start = { keyArn: planned.keyArn, attempt: this.#record.attempts.at(-1) };
+      const applied = await applyPlan(this.#ports, this.#run, desired, planned.steps, start);
+      if (applied.attempt !== undefined) this.#learn(applied.attempt);
+      if (applied.error !== undefined) throw applied.error;
+      if (!applied.surprised) {
+        const { keyArn, importParameters, deletionDateMs } = applied;
+        const key = [observed.alias.kind === "present" ? observed.alias.key : undefined, ...observed.taggedKeys].find(
+          (candidate) => candidate?.keyArn === keyArn,
+        );
+        return { keyArn, observed: key, importParameters, deletionDateMs };
+      }
+      observed = await this.#observe(desired, applied.aliasExists);
+    }
+    throw new TenantKeysError("plan_not_converging", `still not as wanted after ${ROUNDS_MAX} rounds`, {
+      step: "plan",
+    });
+  }
+
+  #recorded(): RecordedKeys {
+    const { keyArn, attempts, state, importParameters } = this.#record;
+    const importParametersValid = (importParameters?.expiresAtMs ?? 0) > this.#run.clock.nowMs();
+    return { keyArn, attempts, state, importParametersValid };
+  }
+
+  #observe(desired: DesiredTenantKey, aliasExists = false): Promise<ObservedTenantKey> {
+    return observeTenantKey(this.#ports.clients, this.#run, desired, this.#record, aliasExists);
+  }
+
+  #learn(attempt: Attempt): void {
+    const attempts = this.#record.attempts.map((known) => (known.attemptId === attempt.attemptId ? attempt : known));
+    this.#record = { ...this.#record, attempts };
+  }
+
+  /** Records, before CreateKey is called, under which attempt it is: one that certainly made no key, or a new one. */
+  async #openAttempt(): Promise<void> {
+    const { attempts } = this.#record;
+    const reused = unusedAttempt(attempts);
+    if (reused === undefined && attempts.length >= ATTEMPTS_MAX) {
+      const message = `CreateKey was called under ${attempts.length} attempts and none left a usable key`;
+      throw new TenantKeysError("attempts_exhausted", message, { step: "kms:CreateKey" });
+    }
+    const attemptId: AttemptId = reused?.attemptId ?? parseAttemptId(this.#ports.newAttemptId());
+    const others = attempts.filter((attempt) => attempt.attemptId !== attemptId);
+    await this.write({ attempts: [...others, { attemptId, outcome: "open" }] });
+  }
+
+  /** Gives the lease back with the reason. A failed write is no second failure: the lease then runs out by itself. */
+  async #recordFailure(error: TenantKeysError): Promise<void> {
+    const failure = {
+      code: error.code,
+      message: error.message.slice(0, 2000),
+      step: error.details.step ?? "",
+      nextAction: error.nextAction,
+      failedAtMs: this.#run.clock.nowMs(),
+    };
+    const state = this.#record.state === "provisioning" ? "failed" : this.#record.state;
+    const { nextCheckAtMs } = this.#record;
+    const due = nextCheckAtMs !== undefined && nextCheckAtMs <= failure.failedAtMs;
+    // Otherwise a key that can't be dealt with would be reviewed, and refused, at every turn of the schedule.
+    const next = due ? failure.failedAtMs + FAILED_REVIEW_DELAY_MS : nextCheckAtMs;
+    await this.write({ state, failure, nextCheckAtMs: next, leaseUntilMs: 0 }).catch(() => undefined);
+  }
+}
+
+function keyTarget(tenant: TenantRecord, offboarding: OffboardingStep | undefined): KeyTarget {
+  if (offboarding !== undefined) return offboarding.kind === "schedule-deletion" ? "deleted" : "withdrawn";
+  return targetOf(tenant) === "disabled" ? "disabled" : "usable";
+}

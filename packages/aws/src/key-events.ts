@@ -1,0 +1,139 @@
+/** Events about one key that exists: rotate it now, import its material, look at it again. */
+import {
+  asTenantKeysError,
+  type ErrorCode,
+  type KeyName,
+  type KeyRecord,
+  type LifecycleEventType,
+  outcomeOf,
+  rotatesOnDemand,
+  type TenantEvent,
+  type TenantId,
+  TenantKeysError,
+  type TenantRecord,
+} from "@tenantkeys/core";
+import { HeldKey } from "./held-key.ts";
+import { importKeyMaterial, rotateOnDemand, wasRotatedSince } from "./key-operations.ts";
+import type { KeyOutcome } from "./key-outcome.ts";
+import type { ProvisionPorts } from "./ports.ts";
+import type { Run } from "./run.ts";
+import { type TakenKey, takeKey } from "./take-key.ts";
+
+export type KeyEventOutcome =
+  | ({ readonly kind: "done"; readonly tenant: TenantRecord } & KeyOutcome)
+  | { readonly kind: "superseded"; readonly byGeneration: number }
+  /** There is nothing that the event could be about. */
+  | { readonly kind: "ignored" };
+
+type EventOf<Type extends TenantEvent["type"]> = Extract<TenantEvent, { readonly type: Type }>;
+export type KeyEvent = EventOf<"TenantKeyRotationRequested" | "TenantKeyMaterialSupplied" | "TenantKeyReviewDue">;
+
+/** @throws TenantKeysError `key_unknown`, `state_conflict`, `tenant_offboarded`, `key_destroyed`, and what the work throws */
+export async function carryOutKeyEvent(ports: ProvisionPorts, run: Run, event: KeyEvent): Promise<KeyEventOutcome> {
+  const about = { tenantId: event.tenantId, keyName: event.keyName };
+  try {
+    const known = await readKnown(ports, run, event);
+    if (known === undefined) return { kind: "ignored" };
+    const before = known.record.state;
+    const newest = newestGeneration(event, known.record);
+    if (newest !== undefined && event.generation < newest) return { kind: "superseded", byGeneration: newest };
+    const taken = await takeKey(ports, run, known);
+    const held = new HeldKey(ports, run, taken);
+    return { kind: "done", before, record: await carryOut(ports, run, held, event), tenant: taken.tenant };
+  } catch (error) {
+    throw asTenantKeysError(error).within(about);
+  }
+}
+
+function newestGeneration(event: KeyEvent, record: KeyRecord): number | undefined {
+  if (event.type === "TenantKeyRotationRequested") return record.rotation?.generation;
+  return event.type === "TenantKeyMaterialSupplied" ? record.materialGeneration : undefined;
+}
+
+async function readKnown(ports: ProvisionPorts, run: Run, event: KeyEvent): Promise<TakenKey | undefined> {
+  const [record, tenant] = await Promise.all([
+    ports.registry.get(run, event.tenantId, event.keyName),
+    ports.registry.getTenant(run, event.tenantId),
+  ]);
+  const outcome = outcomeOf(event.type, record?.state ?? "unknown");
+  if (outcome === "ignore") return undefined;
+  if (outcome !== "converge") throw refusedIn(event.type, outcome as ErrorCode, record, event);
+  if (record !== undefined && tenant !== undefined) return { record, tenant };
+  throw new TenantKeysError("record_invalid", "the tenant's own record is missing", { step: "declare" });
+}
+
+function refusedIn(
+  type: LifecycleEventType,
+  code: ErrorCode,
+  record: KeyRecord | undefined,
+  { tenantId, keyName }: { readonly tenantId: TenantId; readonly keyName: KeyName },
+): TenantKeysError {
+  const state = record === undefined ? "isn't known to the registry" : `is ${record.state}`;
+  const message = `${type}: key "${keyName}" of tenant ${tenantId} ${state}`;
+  return new TenantKeysError(code, message, { tenantId, keyName, step: "declare" });
+}
+
+function carryOut(ports: ProvisionPorts, run: Run, held: HeldKey, event: KeyEvent): Promise<KeyRecord> {
+  switch (event.type) {
+    case "TenantKeyReviewDue":
+      return held.converge();
+    case "TenantKeyRotationRequested":
+      return held.settle(() => rotate(ports, run, held, event));
+    case "TenantKeyMaterialSupplied":
+      return importMaterial(ports, run, held, event);
+  }
+}
+
+async function rotate(
+  ports: ProvisionPorts,
+  run: Run,
+  held: HeldKey,
+  { generation }: EventOf<"TenantKeyRotationRequested">,
+): Promise<KeyRecord> {
+  const { keyArn, rotation } = held.record;
+  if (keyArn === undefined) throw new TenantKeysError("record_invalid", "an active record lacks its key");
+  if (rotation?.generation === generation && rotation.doneAtMs !== undefined) return held.write({ leaseUntilMs: 0 });
+  if (!rotatesOnDemand(held.desired)) {
+    const message = `KMS can't rotate a key of origin ${held.desired.origin} and spec ${held.desired.keySpec} on demand`;
+    throw new TenantKeysError("rotation_unsupported", message, { step: "kms:RotateKeyOnDemand" });
+  }
+  const begun = rotation?.generation === generation ? rotation : undefined;
+  const startedAtMs = begun?.startedAtMs ?? run.clock.nowMs();
+  if (begun === undefined) await held.write({ rotation: { generation, startedAtMs } });
+  const done = begun !== undefined && (await wasRotatedSince(ports.clients, run, keyArn, startedAtMs));
+  if (!done) await rotateOnDemand(ports.clients, run, keyArn);
+  const doneAtMs = run.clock.nowMs();
+  return held.write({ rotation: { generation, startedAtMs, doneAtMs }, leaseUntilMs: 0, failure: undefined });
+}
+
+const DAYS_UNTIL_EXPIRY_MAX = 365;
+
+async function importMaterial(
+  ports: ProvisionPorts,
+  run: Run,
+  held: HeldKey,
+  event: EventOf<"TenantKeyMaterialSupplied">,
+): Promise<KeyRecord> {
+  await held.settle(async () => {
+    const { keyArn, materialGeneration } = held.record;
+    if (keyArn === undefined) throw new TenantKeysError("record_invalid", "the record lacks its key");
+    if (held.desired.origin !== "EXTERNAL") {
+      const message = `the key's material comes from ${held.desired.origin}, so none can be imported`;
+      throw new TenantKeysError("origin_mismatch", message, { step: "kms:ImportKeyMaterial" });
+    }
+    if (materialGeneration === event.generation) return;
+    refuseExpiry(event.expiresAtMs, run.clock.nowMs());
+    await importKeyMaterial(ports.clients, run, keyArn, event);
+    await held.write({ materialGeneration: event.generation });
+  });
+  return held.converge();
+}
+
+/** KMS takes a date in the future, at most 365 days ahead, and says little about another. */
+function refuseExpiry(expiresAtMs: number | undefined, nowMs: number): void {
+  if (expiresAtMs === undefined) return;
+  const daysAhead = (expiresAtMs - nowMs) / (24 * 60 * 60 * 1000);
+  if (daysAhead > 0 && daysAhead <= DAYS_UNTIL_EXPIRY_MAX) return;
+  const message = `detail.expiresAt: expected a time in the next ${DAYS_UNTIL_EXPIRY_MAX} days, not ${new Date(expiresAtMs).toISOString()}`;
+  throw new TenantKeysError("event_invalid", message, { field: "detail.expiresAt", step: "kms:ImportKeyMaterial" });
+}

@@ -1,0 +1,148 @@
+/** What the record says of a key, once AWS is as it should be. */
+import {
+  approvalsOf,
+  type DesiredTenantKey,
+  type DestructionRecord,
+  type ImportParameters,
+  type KeyArn,
+  type KeyRecord,
+  type LifecycleState,
+  nextDeletionCheckMs,
+  type ObservedKey,
+  type OffboardingStep,
+  type TenantRecord,
+  targetOf,
+} from "@tenantkeys/core";
+
+export interface Reached {
+  /** Undefined: there is no key, because it is gone or was never made. */
+  readonly keyArn: KeyArn | undefined;
+  /** As it was before the last actions; undefined for a key that was just made. */
+  readonly observed: ObservedKey | undefined;
+  readonly importParameters: ImportParameters | undefined;
+  readonly deletionDateMs: number | undefined;
+  readonly lastUsedAtMs: number | undefined;
+}
+
+export interface Reaching {
+  readonly record: KeyRecord;
+  readonly tenant: TenantRecord;
+  readonly desired: DesiredTenantKey;
+  /** Undefined where the tenant isn't leaving. */
+  readonly offboarding: OffboardingStep | undefined;
+  readonly nowMs: number;
+}
+
+export interface Recorded {
+  readonly record: KeyRecord;
+  readonly destruction?: DestructionRecord;
+}
+
+/** The record with the lease given back, and what stays of a key that is gone. */
+export function recordOf(reaching: Reaching, reached: Reached): Recorded {
+  const { offboarding } = reaching;
+  if (offboarding === undefined) return { record: inPlace(reaching, reached) };
+  if (offboarding.kind === "withdraw") return { record: withdrawn(reaching, reached, offboarding) };
+  if (reached.keyArn !== undefined) return { record: scheduled(reaching, reached) };
+  return destroyed(reaching, reached);
+}
+
+const NOT_LEAVING = {
+  offboardedAtMs: undefined,
+  scheduledAtMs: undefined,
+  deletionDateMs: undefined,
+  destroyedAtMs: undefined,
+} as const;
+
+function inPlace({ record, tenant, desired, nowMs }: Reaching, reached: Reached): KeyRecord {
+  const { keyArn, observed } = reached;
+  const withoutMaterial = observed === undefined ? desired.origin === "EXTERNAL" : observed.state === "PendingImport";
+  const state: LifecycleState = withoutMaterial
+    ? "awaiting-material"
+    : targetOf(tenant) === "disabled"
+      ? "suspended"
+      : "active";
+  const materialExpiresAtMs = withoutMaterial ? undefined : observed?.materialExpiresAtMs;
+  return {
+    ...released(record, nowMs),
+    ...NOT_LEAVING,
+    state,
+    keyArn,
+    aliasName: desired.aliasName,
+    roleArn: desired.role.arn,
+    activeAtMs: state === "active" ? (record.activeAtMs ?? nowMs) : record.activeAtMs,
+    materialExpiresAtMs,
+    importParameters: withoutMaterial ? (reached.importParameters ?? record.importParameters) : undefined,
+    waitingFor: withoutMaterial ? "material" : undefined,
+    nextCheckAtMs: materialExpiresAtMs,
+  };
+}
+
+function withdrawn(
+  { record, nowMs }: Reaching,
+  { keyArn, lastUsedAtMs }: Reached,
+  step: Extract<OffboardingStep, { readonly kind: "withdraw" }>,
+): KeyRecord {
+  return {
+    ...released(record, nowMs),
+    state: "offboarding",
+    keyArn: keyArn ?? record.keyArn,
+    offboardedAtMs: record.offboardedAtMs ?? nowMs,
+    scheduledAtMs: undefined,
+    deletionDateMs: undefined,
+    lastUsedAtMs,
+    waitingFor: step.waitingFor,
+    nextCheckAtMs: step.nextCheckAtMs,
+  };
+}
+
+function scheduled({ record, nowMs }: Reaching, reached: Reached): KeyRecord {
+  const deletionDateMs = reached.deletionDateMs ?? reached.observed?.deletionDateMs ?? record.deletionDateMs;
+  const dated: KeyRecord = { ...released(record, nowMs), deletionDateMs };
+  return {
+    ...dated,
+    state: "pending-deletion",
+    keyArn: reached.keyArn,
+    offboardedAtMs: record.offboardedAtMs ?? nowMs,
+    scheduledAtMs: record.scheduledAtMs ?? nowMs,
+    lastUsedAtMs: reached.lastUsedAtMs,
+    waitingFor: "deletion-window",
+    nextCheckAtMs: nextDeletionCheckMs(dated, nowMs),
+  };
+}
+
+function destroyed({ record, tenant, desired, nowMs }: Reaching, { lastUsedAtMs }: Reached): Recorded {
+  const gone: KeyRecord = {
+    ...released(record, nowMs),
+    state: "destroyed",
+    destroyedAtMs: nowMs,
+    waitingFor: undefined,
+    nextCheckAtMs: undefined,
+  };
+  const { tenantId, keyName, keyArn, offboardedAtMs, scheduledAtMs, deletionDateMs } = record;
+  const { leaving } = tenant;
+  if (keyArn === undefined || leaving === undefined) return { record: gone };
+  return {
+    record: gone,
+    destruction: {
+      tenantId,
+      keyName,
+      keyArn,
+      offboardingGeneration: leaving.generation,
+      offboardingEventId: leaving.eventId,
+      requestedBy: leaving.by,
+      reason: leaving.reason,
+      approvedBy: approvalsOf(tenant).map(({ by }) => by),
+      offboardedAtMs: offboardedAtMs ?? nowMs,
+      scheduledAtMs: scheduledAtMs ?? nowMs,
+      deletionDateMs: deletionDateMs ?? nowMs,
+      deletionWindowDays: desired.deletionWindowDays,
+      lastUsedAtMs,
+      confirmedGoneAtMs: nowMs,
+    },
+  };
+}
+
+function released(record: KeyRecord, nowMs: number): KeyRecord {
+  return { ...record, leaseUntilMs: 0, failure: undefined, updatedAtMs: nowMs };
+}
