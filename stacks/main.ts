@@ -3,6 +3,7 @@ import { archive, bus } from "./bus.ts";
 import { auditorRole, operatorPolicy, sharedTenantRole, tenantBoundary } from "./permissions.ts";
 import { queue, queueDeadLetter, ruleDeadLetter, target, worker } from "./provisioning.ts";
 import { deployedSettings, registry } from "./registry.ts";
+import { review } from "./review.ts";
 
 export const outputs = {
   bus: bus.name,
@@ -13,4 +14,13 @@ export const outputs = {
 };
 
 // Made for their own sake: nothing refers to them.
-export const resources = { archive, auditorRole, deployedSettings, sharedTenantRole, target, tenantBoundary, worker };
+export const resources = {
+  archive,
+  auditorRole,
+  deployedSettings,
+  review,
+  sharedTenantRole,
+  target,
+  tenantBoundary,
+  worker,
+};

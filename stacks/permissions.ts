@@ -205,6 +205,75 @@ export const provisionerRoleArgs: aws.iam.RoleArgs = {
   managedPolicyArns: [],
 };
 
+/** The function that finds what is due: it has no right in KMS and none in IAM. */
+export const reviewerRoleArgs: aws.iam.RoleArgs = {
+  name: names.reviewerRole,
+  path: SYSTEM_PATH,
+  description: "tenantkeys: finds keys whose waiting time is over, and tells the worker",
+  assumeRolePolicy: JSON.stringify(
+    policyDocument([
+      { Sid: "Lambda", Effect: "Allow", Principal: { Service: "lambda.amazonaws.com" }, Action: "sts:AssumeRole" },
+    ]),
+  ),
+  inlinePolicies: [
+    {
+      name: "reviewer",
+      policy: JSON.stringify(
+        policyDocument([
+          {
+            Sid: "FindWhatIsDue",
+            Effect: "Allow",
+            Action: "dynamodb:Query",
+            Resource: `${arns.registryTable}/index/review`,
+          },
+          { Sid: "TellTheWorker", Effect: "Allow", Action: "sqs:SendMessage", Resource: arns.queue },
+          {
+            Sid: "WriteItsLog",
+            Effect: "Allow",
+            Action: ["logs:CreateLogStream", "logs:PutLogEvents"],
+            Resource: `arn:aws:logs:${region}:${accountId}:log-group:/aws/lambda/${names.reviewFunction}:*`,
+          },
+        ]),
+      ),
+    },
+  ],
+  managedPolicyArns: [],
+};
+
+/** What EventBridge Scheduler takes on to call that function. */
+export const reviewScheduleRoleArgs: aws.iam.RoleArgs = {
+  name: names.reviewScheduleRole,
+  path: SYSTEM_PATH,
+  description: "tenantkeys: lets the schedule call the review function",
+  assumeRolePolicy: JSON.stringify(
+    policyDocument([
+      {
+        Sid: "ThisAccountsSchedules",
+        Effect: "Allow",
+        Principal: { Service: "scheduler.amazonaws.com" },
+        Action: "sts:AssumeRole",
+        // Against a schedule of another account that was given this role: https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
+        Condition: { StringEquals: { "aws:SourceAccount": accountId } },
+      },
+    ]),
+  ),
+  inlinePolicies: [
+    {
+      name: "schedule",
+      policy: JSON.stringify(
+        policyDocument([
+          {
+            Sid: "CallTheReview",
+            Effect: "Allow",
+            Action: "lambda:InvokeFunction",
+            Resource: `arn:aws:lambda:${region}:${accountId}:function:${names.reviewFunction}`,
+          },
+        ]),
+      ),
+    },
+  ],
+};
+
 const audit: readonly PolicyStatement[] = [
   {
     Sid: "ReadTenantRoles",

@@ -1,6 +1,7 @@
 /** From a sign-up on the bus to the worker: rule, queue, function, and a dead-letter queue behind each hand-over. */
 import { policyDocument, rulePattern, workerSettings } from "@tenantkeys/core";
 import { bus } from "./bus.ts";
+import { logRetention } from "./log-retention.ts";
 import { provisionerRoleArgs, tenantBoundary } from "./permissions.ts";
 import { registry } from "./registry.ts";
 import { retained } from "./retained.ts";
@@ -121,19 +122,3 @@ export const worker = queue.subscribe(
   },
   { dependsOn: [registry.nodes.table] },
 );
-
-/** SST names retentions; the settings count days. */
-function logRetention(days: typeof settings.logRetentionDays) {
-  const names = {
-    1: "1 day",
-    7: "1 week",
-    14: "2 weeks",
-    30: "1 month",
-    90: "3 months",
-    180: "6 months",
-    365: "1 year",
-    731: "2 years",
-    3653: "10 years",
-  } as const;
-  return names[days];
-}

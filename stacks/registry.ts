@@ -4,8 +4,10 @@ import { retained } from "./retained.ts";
 import { context, names, settings } from "./stage.ts";
 
 export const registry = new sst.aws.Dynamo("Registry", {
-  fields: { pk: "string", sk: "string" },
+  fields: { pk: "string", sk: "string", review: "string", nextCheckAtMs: "number" },
   primaryIndex: { hashKey: "pk", rangeKey: "sk" },
+  // Only keys that wait for a time have both attributes, so only their writes pay for the index.
+  globalIndexes: { review: { hashKey: "review", rangeKey: "nextCheckAtMs", projection: ["tenantId", "keyName"] } },
   deletionProtection: true,
   transform: {
     table: (table, options) => {

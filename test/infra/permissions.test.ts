@@ -68,7 +68,7 @@ describe("every statement of the stage", () => {
       for (const sid of sids) expect(sid, document).toMatch(/^[A-Za-z0-9]+$/);
       expect(new Set(sids).size, document).toBe(sids.length);
     }
-    expect(stage.documents().size).toBe(8);
+    expect(stage.documents().size).toBe(12);
   });
 
   test("names its actions one by one, and what it is about by what it is", () => {
@@ -92,6 +92,7 @@ describe("every statement of the stage", () => {
       `arn:aws:iam::${ACCOUNT_ID}:root`,
       "events.amazonaws.com",
       "lambda.amazonaws.com",
+      "scheduler.amazonaws.com",
     ]);
   });
 });
@@ -221,7 +222,10 @@ describe("the provisioner's role", () => {
         ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
         stage.one("sqs/queue:Queue", "-provisioning").arn,
       ],
-      [["logs:CreateLogStream", "logs:PutLogEvents"], `${stage.one("cloudwatch/logGroup:LogGroup").arn}:*`],
+      [
+        ["logs:CreateLogStream", "logs:PutLogEvents"],
+        `${stage.one("cloudwatch/logGroup:LogGroup", "-provision").arn}:*`,
+      ],
     ]);
   });
 });

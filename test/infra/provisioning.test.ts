@@ -46,7 +46,7 @@ describe("the queue", () => {
     ["a minute, the default", () => stage, 60],
     ["Lambda's longest, 15 minutes", () => slowest, 900],
   ])("hides a message for at least six times the worker's time-out of %s", (_, of, timeout) => {
-    expect(of().one("lambda/function:Function").inputs.timeout).toBe(timeout);
+    expect(of().one("lambda/function:Function", "-provision").inputs.timeout).toBe(timeout);
     const visibility = Number(of().one("sqs/queue:Queue", "-provisioning").inputs.visibilityTimeoutSeconds);
     expect(visibility).toBeGreaterThanOrEqual(6 * timeout);
     // SQS's longest is 12 hours.
@@ -146,7 +146,7 @@ describe("the queue's mapping to the worker", () => {
 
 describe("the worker", () => {
   test("runs on Node.js 24 with the stage's time-out, under the provisioner's role", () => {
-    expect(stage.one("lambda/function:Function").inputs).toMatchObject({
+    expect(stage.one("lambda/function:Function", "-provision").inputs).toMatchObject({
       name: "tenantkeys-dev-provision",
       runtime: "nodejs24.x",
       architectures: ["arm64"],
@@ -157,17 +157,21 @@ describe("the worker", () => {
   });
 
   test("logs as JSON into a group of its own that forgets when the stage says", () => {
-    const group = (of: RecordedStage) => of.one("cloudwatch/logGroup:LogGroup").inputs;
+    const group = (of: RecordedStage) => of.one("cloudwatch/logGroup:LogGroup", "-provision").inputs;
     expect(group(stage)).toMatchObject({ name: "/aws/lambda/tenantkeys-dev-provision", retentionInDays: 90 });
     expect(group(changed).retentionInDays).toBe(731);
-    expect(stage.one("lambda/function:Function").inputs.loggingConfig).toEqual({
+    expect(stage.one("lambda/function:Function", "-provision").inputs.loggingConfig).toEqual({
       logFormat: "JSON",
       logGroup: "/aws/lambda/tenantkeys-dev-provision",
     });
   });
 
   const environment = (of: RecordedStage) =>
-    (of.one("lambda/function:Function").inputs.environment as { readonly variables: Record<string, string> }).variables;
+    (
+      of.one("lambda/function:Function", "-provision").inputs.environment as {
+        readonly variables: Record<string, string>;
+      }
+    ).variables;
 
   test("is told the stage's settings, its account and its queue", () => {
     expect(JSON.parse(environment(changed).TENANTKEYS_STAGE_CONFIG ?? "")).toMatchObject({

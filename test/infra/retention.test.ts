@@ -56,6 +56,8 @@ describe.each(["dev", "test", "production"] as const)("stage %s", (name) => {
     expect(names(stages[name].ofType("iam/role:Role"))).toEqual([
       `tenantkeys-${name}-auditor`,
       `tenantkeys-${name}-provisioner`,
+      `tenantkeys-${name}-review-caller`,
+      `tenantkeys-${name}-reviewer`,
     ]);
   });
 
@@ -132,6 +134,7 @@ describe("the names of what is made", () => {
   test("are fixed: those that the documentation says", () => {
     expect(named(stages.dev)).toEqual([
       "/aws/lambda/tenantkeys-dev-provision",
+      "/aws/lambda/tenantkeys-dev-review",
       "tenantkeys-dev",
       "tenantkeys-dev-archive",
       "tenantkeys-dev-auditor",
@@ -141,6 +144,10 @@ describe("the names of what is made", () => {
       "tenantkeys-dev-provisioning",
       "tenantkeys-dev-provisioning-dlq",
       "tenantkeys-dev-registry",
+      "tenantkeys-dev-review",
+      "tenantkeys-dev-review-caller",
+      "tenantkeys-dev-review-schedule",
+      "tenantkeys-dev-reviewer",
       "tenantkeys-dev-sign-ups",
       "tenantkeys-dev-sign-ups-dlq",
       "tenantkeys-dev-tenant-boundary",

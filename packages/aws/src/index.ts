@@ -1,4 +1,5 @@
 export * from "./clients.ts";
+export * from "./due-keys.ts";
 export * from "./event-worker.ts";
 export * from "./executor.ts";
 export * from "./in-turn.ts";
