@@ -1,7 +1,7 @@
 /** Events as EventBridge hands them to the queue, and a tap on what the bus says back. */
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import { PutRuleCommand, PutTargetsCommand } from "@aws-sdk/client-eventbridge";
+import { PutEventsCommand, PutRuleCommand, PutTargetsCommand } from "@aws-sdk/client-eventbridge";
 import {
   CreateQueueCommand,
   DeleteMessageCommand,
@@ -12,7 +12,14 @@ import {
   SetQueueAttributesCommand,
 } from "@aws-sdk/client-sqs";
 import { createRegistry, startRun, systemClock } from "@tenantkeys/aws";
-import { type KeyRecord, parseKeyName, parseTenantId, REPLY_SOURCE, stageNames } from "@tenantkeys/core";
+import {
+  type KeyRecord,
+  parseKeyName,
+  parseTenantId,
+  REPLY_SOURCE,
+  SBT_REPLY_SOURCE,
+  stageNames,
+} from "@tenantkeys/core";
 import type { LocalStage } from "@tenantkeys/local";
 
 export interface Envelope {
@@ -35,6 +42,17 @@ export function signUpEnvelope(
     time: "2026-11-01T09:00:00Z",
     detail: { version: "1", tenantId, ...(generation === undefined ? {} : { generation }) },
   };
+}
+
+/** Puts an event on the bus, as a publisher would. */
+export async function publish(stage: LocalStage, event: Omit<Envelope, "id">): Promise<void> {
+  const { source, detail, time, "detail-type": detailType } = event;
+  const entry = { Source: source, DetailType: detailType, Detail: JSON.stringify(detail), Time: new Date(time) };
+  const EventBusName = stageNames(stage.settings.stage).bus;
+  const { FailedEntryCount } = await stage.root.eventBridge.send(
+    new PutEventsCommand({ Entries: [{ ...entry, EventBusName }] }),
+  );
+  if (FailedEntryCount !== 0) throw new Error(`the bus refused ${detailType}`);
 }
 
 /** Any other event about a tenant, published now: each is newer than the one before. */
@@ -118,7 +136,7 @@ interface Reply {
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
-/** Subscribes a queue of the test's own to everything that tenantkeys publishes. */
+/** Subscribes a queue of the test's own to everything that tenantkeys publishes, in its own words and in SBT-AWS's. */
 export async function tapReplies(stage: LocalStage): Promise<ReplyTap> {
   const { bus } = stageNames(stage.settings.stage);
   const { QueueUrl } = await stage.root.sqs.send(new CreateQueueCommand({ QueueName: `reply-tap-${randomUUID()}` }));
@@ -133,7 +151,7 @@ export async function tapReplies(stage: LocalStage): Promise<ReplyTap> {
     ],
   });
   await stage.root.sqs.send(new SetQueueAttributesCommand({ QueueUrl, Attributes: { Policy } }));
-  const EventPattern = JSON.stringify({ source: [REPLY_SOURCE] });
+  const EventPattern = JSON.stringify({ source: [REPLY_SOURCE, SBT_REPLY_SOURCE] });
   await stage.root.eventBridge.send(new PutRuleCommand({ Name: "reply-tap", EventBusName: bus, EventPattern }));
   await stage.root.eventBridge.send(
     new PutTargetsCommand({ Rule: "reply-tap", EventBusName: bus, Targets: [{ Id: "tap", Arn }] }),

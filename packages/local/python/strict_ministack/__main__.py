@@ -34,7 +34,7 @@ def main():
 
     # Importing a module puts its rules in place.
     from . import checks, events_rules, iam_rules, kms_clock, kms_conditions, kms_deletion, kms_import  # noqa: F401
-    from . import kms_policies, kms_states, memory, principals, s3_encryption, sqs_senders  # noqa: F401
+    from . import kms_policies, kms_states, memory, principals, s3_encryption, sqs_actions, sqs_senders  # noqa: F401
 
     _tell_port(data_dir, os.environ["GATEWAY_PORT"])
     _serve(listener)
