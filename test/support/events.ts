@@ -129,6 +129,8 @@ export function untilSettled(stage: LocalStage): Promise<true> {
 export interface ReplyTap {
   /** Waits for a reply that `wanted` accepts and takes it; other replies are kept for later questions. */
   next(what: string, wanted: (reply: Reply) => boolean): Promise<Reply>;
+  /** Every reply that came so far, as JSON text. */
+  bodies(): readonly string[];
 }
 
 interface Reply {
@@ -157,13 +159,16 @@ export async function tapReplies(stage: LocalStage): Promise<ReplyTap> {
     new PutTargetsCommand({ Rule: "reply-tap", EventBusName: bus, Targets: [{ Id: "tap", Arn }] }),
   );
   const seen: Reply[] = [];
+  const bodies: string[] = [];
   const next = (what: string, wanted: (reply: Reply) => boolean) =>
     until(what, async () => {
-      seen.push(...(await receiveAll(stage, QueueUrl ?? "")));
+      const received = await receiveAll(stage, QueueUrl ?? "");
+      seen.push(...received);
+      bodies.push(...received.map((reply) => JSON.stringify(reply)));
       const index = seen.findIndex(wanted);
       return index < 0 ? undefined : seen.splice(index, 1)[0];
     });
-  return { next };
+  return { next, bodies: () => bodies };
 }
 
 async function receiveAll(stage: LocalStage, QueueUrl: string): Promise<readonly Reply[]> {
