@@ -308,7 +308,14 @@ export const auditorRole = new aws.iam.Role(
 );
 
 const operate: readonly PolicyStatement[] = [
-  { Sid: "PublishSignUps", Effect: "Allow", Action: "events:PutEvents", Resource: arns.bus },
+  { Sid: "PublishEvents", Effect: "Allow", Action: "events:PutEvents", Resource: arns.bus },
+  {
+    Sid: "ReplayTheArchive",
+    Effect: "Allow",
+    Action: ["events:DescribeArchive", "events:DescribeReplay", "events:StartReplay"],
+    // StartReplay is checked against the archive, the bus and the replay; a replay has no ARN before it is named.
+    Resource: [arns.archive, arns.bus, arns.replays],
+  },
   {
     Sid: "ReadTheRegistryAndSettleRefusals",
     Effect: "Allow",

@@ -261,11 +261,27 @@ describe("the operator's policy", () => {
 
   test("names this stage's bus, table and queues only, and can't empty the queue of the worker", () => {
     const named = stage.statements(OPERATOR).flatMap(({ Resource }) => asList(Resource));
-    expect(named.filter((arn) => !arn.includes("tenantkeys-dev") || arn.includes("*"))).toEqual([]);
+    expect(named.filter((arn) => !arn.includes("tenantkeys-dev"))).toEqual([]);
+    // A replay of the archive has no ARN before it is started; its name begins with the stage's, which no other's does.
+    expect(named.filter((arn) => arn.includes("*"))).toEqual([
+      `arn:aws:events:${REGION}:${ACCOUNT_ID}:replay/tenantkeys-dev-*`,
+    ]);
     const onWorkersQueue = stage
       .statements(OPERATOR)
       .filter(({ Resource }) => asList(Resource).some((arn) => arn.endsWith("tenantkeys-dev-provisioning")));
     expect(onWorkersQueue.flatMap(({ Action }) => asList(Action))).toEqual(["sqs:GetQueueUrl", "sqs:SendMessage"]);
+  });
+
+  test("starts replays of this stage's archive, and can't stop or change anything of EventBridge", () => {
+    expect(actionsOf(OPERATOR).filter((action) => action.startsWith("events:"))).toEqual([
+      "events:PutEvents",
+      "events:DescribeArchive",
+      "events:DescribeReplay",
+      "events:StartReplay",
+    ]);
+    expect(allowing(OPERATOR, /^events:StartReplay$/)[0]?.Resource).toContain(
+      stage.one("cloudwatch/eventArchive:EventArchive").arn,
+    );
   });
 });
 

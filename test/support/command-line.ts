@@ -17,9 +17,8 @@ export interface CommandResult {
 }
 
 /** A session of a role that has the stage's operator policy and nothing else. */
-export async function operatorCredentials(stage: LocalStage): Promise<Credentials> {
+export async function operatorCredentials(stage: LocalStage, RoleName = "somebody-who-operates"): Promise<Credentials> {
   const { operatorPolicy } = stageNames(stage.settings.stage);
-  const RoleName = "somebody-who-operates";
   const trust = {
     Version: "2012-10-17",
     Statement: [

@@ -198,7 +198,8 @@ export class HeldKey {
   }
 }
 
-function keyTarget(tenant: TenantRecord, offboarding: OffboardingStep | undefined): KeyTarget {
+/** What a key should be now: by what is declared of its tenant, and by how far its way out has come. */
+export function keyTarget(tenant: TenantRecord | undefined, offboarding: OffboardingStep | undefined): KeyTarget {
   if (offboarding !== undefined) return offboarding.kind === "schedule-deletion" ? "deleted" : "withdrawn";
   return targetOf(tenant) === "disabled" ? "disabled" : "usable";
 }

@@ -236,7 +236,8 @@ function formatTenant(entity: ReturnType<typeof tenantEntity>, raw: Record<strin
   return new EntityFormatter(entity).format(raw) as unknown as TenantRecord;
 }
 
-function readItem<T>(raw: Record<string, unknown>, read: () => T): T {
+/** @throws TenantKeysError `record_invalid` where the item isn't as this project wrote it */
+export function readItem<T>(raw: Record<string, unknown>, read: () => T): T {
   try {
     return read();
   } catch (cause) {

@@ -1,4 +1,5 @@
 /** Runs the command in this process. bin/tenantkeys.mjs comes here once it has a Node that runs TypeScript. */
+import { createInterface } from "node:readline/promises";
 import { connectOperator, systemClock } from "@tenantkeys/aws";
 import { runCli } from "./program.ts";
 import { INPUT_BYTES_MAX, tooLarge } from "./read-events.ts";
@@ -20,12 +21,26 @@ async function readStdin(): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
+async function ask(question: string): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const { promise: ended, resolve: end } = Promise.withResolvers<string>();
+  // Ctrl-D: nothing was typed.
+  terminal.once("close", () => end(""));
+  try {
+    return await Promise.race([terminal.question(question), ended]);
+  } finally {
+    terminal.close();
+  }
+}
+
 process.exitCode = await runCli(process.argv.slice(2), {
   stdout: (text) => process.stdout.write(text),
   stderr: (text) => process.stderr.write(text),
   stderrIsTerminal: process.stderr.isTTY === true,
+  stdinIsTerminal: process.stdin.isTTY === true,
   environment: process.env,
   clock: systemClock,
   readStdin,
+  ask,
   connect: connectOperator,
 });

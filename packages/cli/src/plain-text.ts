@@ -8,3 +8,8 @@ export function timeText(epochMs: number | undefined): string {
   if (epochMs === undefined || !(Math.abs(epochMs) <= 8.64e15)) return "-";
   return new Date(epochMs).toISOString().replace(/\.\d+Z$/, "Z");
 }
+
+/** "1 key", "2 keys". */
+export function countText(count: number, thing: string): string {
+  return `${count} ${thing}${count === 1 ? "" : "s"}`;
+}

@@ -1,6 +1,6 @@
 /** All that a command needs from outside, so that tests can give it something else. */
 import type { ClientOptions, Clock, Operator, Run } from "@tenantkeys/aws";
-import type { Stage } from "@tenantkeys/core";
+import type { Stage, TenantId } from "@tenantkeys/core";
 import type { Output } from "./output.ts";
 import type { Progress } from "./progress.ts";
 
@@ -8,9 +8,13 @@ export interface CliPorts {
   stdout(text: string): void;
   stderr(text: string): void;
   readonly stderrIsTerminal: boolean;
+  /** Whether somebody is there to be asked. */
+  readonly stdinIsTerminal: boolean;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readStdin(): Promise<string>;
+  /** Asks on the terminal, beside stdout, and gives the line that was typed. */
+  ask(question: string): Promise<string>;
   connect(options: ClientOptions, run: Run, stage: Stage): Promise<Operator>;
 }
 
@@ -21,4 +25,6 @@ export interface Session {
   readonly output: Output;
   readonly progress: Progress;
   readStdin(): Promise<string>;
+  /** Has the tenant's id typed before something is done that is hard or impossible to undo. */
+  confirm(tenantId: TenantId, consequence: string): Promise<void>;
 }

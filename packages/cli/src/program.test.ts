@@ -1,42 +1,14 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import type { BusEvent, KeptEventFilter, Operator, PublishOutcome } from "@tenantkeys/aws";
+import type { BusEvent, KeptEventFilter, Operator } from "@tenantkeys/aws";
 import { type Action, parseKeyName, TenantKeysError } from "@tenantkeys/core";
-import { afterEach, describe, expect, test } from "vitest";
-import { accepted, deadLetter, fakeOperator, generate, keptEvent, keyRecord, runCommand } from "./test-support.ts";
-
-const directories: string[] = [];
-afterEach(async () => {
-  for (const directory of directories.splice(0)) await rm(directory, { recursive: true });
-});
-
-async function fileOf(...events: unknown[]): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), "tenantkeys-cli-"));
-  directories.push(directory);
-  const path = join(directory, "events.json");
-  await writeFile(path, JSON.stringify(events));
-  return path;
-}
-
-function event(tenantId: string): BusEvent {
-  return { source: "tenantkeys.application", "detail-type": "TenantSignedUp", time: undefined, detail: { tenantId } };
-}
-
-/** A publish that answers by tenant, and what it was called with. */
-function publishing(answer: (event: BusEvent) => PublishOutcome) {
-  const calls: { tenants: unknown[]; keepRefused: boolean }[] = [];
-  const publish: Operator["publish"] = async (_, events, { keepRefused }) => {
-    calls.push({ tenants: events.map(({ detail }) => (detail as { tenantId: string }).tenantId), keepRefused });
-    return events.map(answer);
-  };
-  return { publish, calls };
-}
+import { describe, expect, test } from "vitest";
+import { accepted, fakeOperator, generate, keptEvent, keyRecord, runCommand } from "./test-support.ts";
 
 const refusal = () => new TenantKeysError("event_not_json", "detail: expected a JSON object");
 
 describe("every command", () => {
-  test.each(["signup", "list", "show", "plan", "replay", "refused", "tenantkeys"])(
+  const life = ["signup", "add-key", "import", "rotate", "suspend", "resume"];
+  const end = ["offboard", "approve", "hold", "reinstate"];
+  test.each([...life, ...end, "list", "show", "plan", "outside-policy", "review", "replay", "refused", "tenantkeys"])(
     "%s has help with examples and exit codes on stdout",
     async (name) => {
       const { exitCode, out, err } = await runCommand(name === "tenantkeys" ? ["--help"] : [name, "--help"]);
@@ -55,8 +27,29 @@ describe("every command", () => {
     [["list", "--state", "gone"], "Allowed choices are provisioning", "tenantkeys list"],
     [["list", "--nothing"], "unknown option '--nothing'", "tenantkeys list"],
     [["list", "--stage", "dev-a"], "expected 1 to 20 of a-z and 0-9", "tenantkeys list"],
-    [["replay"], "expected one of: a file, a directory, -, --dlq or --refused", "tenantkeys replay"],
+    [["replay"], "expected one of: a file, a directory, -, --dlq, --refused or --archive", "tenantkeys replay"],
     [["replay", "a.json", "--dlq"], "expected one of", "tenantkeys replay"],
+    [["replay", "a.json", "--code", "throttled"], "--code: expected with --dlq or --refused", "tenantkeys replay"],
+    [["replay", "--dlq", "--code", "nothing"], "Allowed choices are", "tenantkeys replay"],
+    [["replay", "--refused", "--allow-recent"], "--allow-recent: expected with --archive", "tenantkeys replay"],
+    [["replay", "--archive", "--from", "2026-11-24T08:00:00Z"], "expected --from and --to", "tenantkeys replay"],
+    [["replay", "--archive", "--from", "2026-11-24"], "a time with its offset", "tenantkeys replay"],
+    [
+      ["replay", "--archive", "--from", "2026-11-24T08:00:00Z", "--to", "2026-11-24T08:00:00Z"],
+      "--from: expected a time before --to",
+      "tenantkeys replay",
+    ],
+    [["replay", "--archive", "--force-stage"], "--force-stage: not with --archive", "tenantkeys replay"],
+    [["suspend", "acme", "--reason", ""], "Expected 1 to 256 printable characters", "tenantkeys suspend"],
+    [["suspend", "acme", "--reason", "x".repeat(257)], "Expected 1 to 256", "tenantkeys suspend"],
+    [["hold", "acme"], "expected --reason <text>, or --release", "tenantkeys hold"],
+    [["add-key", "acme", "Payroll"], "expected 1 to 32", "tenantkeys add-key"],
+    [["add-key", "acme", "own", "--key-arn", "1234"], "expected arn:aws:kms", "tenantkeys add-key"],
+    [["import", "acme"], "expected --parameters-to <directory>, or --material", "tenantkeys import"],
+    [["import", "acme", "--material", "a"], "expected --parameters-to <directory>, or --material", "tenantkeys import"],
+    [["import", "acme", "--parameters-to", "a", "--token", "b"], "not both", "tenantkeys import"],
+    [["review"], "expected either a tenantId or --all", "tenantkeys review"],
+    [["review", "acme", "--all"], "expected either a tenantId or --all", "tenantkeys review"],
     [["refused", "--drop"], "expected a refusalId", "tenantkeys refused"],
     [["nonsense"], "unknown command 'nonsense'", "tenantkeys [options] [command]"],
     [[], "no command was given", "tenantkeys [options] [command]"],
@@ -128,7 +121,7 @@ describe("signup", () => {
       {
         source: "tenantkeys.application",
         "detail-type": "TenantSignedUp",
-        detail: { version: "1", tenantId: "acme", keyNames: ["default", "payroll"], generation: 7 },
+        detail: { version: "1", tenantId: "acme", stage: "dev", keyNames: ["default", "payroll"], generation: 7 },
       },
     ]);
   });
@@ -286,119 +279,5 @@ describe("plan", () => {
     const { out } = await runCommand(["plan", "acme", "--json"], operator([]));
     expect(asked).toEqual(["default", "payroll", "default"]);
     expect(JSON.parse(out).keys[0].plan.error.code).toBe("role_taken");
-  });
-});
-
-describe("replay", () => {
-  test("events of a file are published, and counted", async () => {
-    const { publish, calls } = publishing(() => accepted("event-1"));
-    const { exitCode, out } = await runCommand(
-      ["replay", await fileOf(event("a"), event("b"))],
-      fakeOperator({ publish }),
-    );
-    expect(exitCode).toBe(0);
-    expect(calls).toEqual([{ tenants: ["a", "b"], keepRefused: true }]);
-    expect(out).toBe("2 sent, 0 refused and kept, 0 failed and left where they were, 0 skipped\n");
-  });
-
-  test("many events go out in bounded batches", async () => {
-    const { publish, calls } = publishing(() => accepted("event-1"));
-    const file = await fileOf(...Array.from({ length: 250 }, (_, index) => event(`t${index}`)));
-    await runCommand(["replay", file], fakeOperator({ publish }));
-    expect(calls.map(({ tenants }) => tenants.length)).toEqual([100, 100, 50]);
-  });
-
-  test("a refused event that was kept is exit code 2, and one that failed is 1", async () => {
-    const refused = publishing(() => ({ kind: "refused", error: refusal(), refusalId: "r" }));
-    const file = await fileOf(event("a"));
-    const kept = await runCommand(["replay", file], fakeOperator(refused));
-    expect(kept.exitCode).toBe(2);
-    expect(kept.out).toContain("event_not_json");
-    const failed = publishing(() => ({ kind: "failed", error: new TenantKeysError("aws_unavailable", "gone") }));
-    expect((await runCommand(["replay", file], fakeOperator(failed))).exitCode).toBe(1);
-  });
-
-  test("what is no event is reported and the rest is sent", async () => {
-    const { publish, calls } = publishing(() => accepted("event-1"));
-    const { exitCode, out } = await runCommand(["replay", await fileOf(event("a"), 1)], fakeOperator({ publish }));
-    expect(exitCode).toBe(1);
-    expect(calls[0]?.tenants).toEqual(["a"]);
-    expect(out).toContain("events.json#2");
-  });
-
-  test("a dry run, another tenant and the limit send nothing", async () => {
-    const { publish, calls } = publishing(() => accepted("event-1"));
-    const file = await fileOf(event("a"), event("b"));
-    const dry = await runCommand(["replay", file, "--dry-run", "--json"], fakeOperator());
-    expect(JSON.parse(dry.out).counts).toEqual({ sent: 0, listed: 2, skipped: 0, kept: 0, failed: 0 });
-    await runCommand(["replay", file, "--tenant", "b"], fakeOperator({ publish }));
-    const limited = await runCommand(["replay", file, "--limit", "1"], fakeOperator({ publish }));
-    expect(calls.map(({ tenants }) => tenants)).toEqual([["b"], ["a"]]);
-    expect(limited.err).toContain("stopped at the limit");
-  });
-
-  test("dead letters are replayed with the filter and the limit that were given", async () => {
-    const asked: unknown[] = [];
-    const operator = fakeOperator({
-      replayDeadLetters: (_, options) => {
-        asked.push(options);
-        return generate([deadLetter("replayed", "acme"), deadLetter("skipped", "other")]);
-      },
-    });
-    const { exitCode, out } = await runCommand(["replay", "--dlq", "--tenant", "acme"], operator);
-    expect(asked).toEqual([{ tenantId: "acme", dryRun: false, limit: 1000 }]);
-    expect({ exitCode, out }).toEqual({
-      exitCode: 0,
-      out: "1 sent, 0 refused and kept, 0 failed and left where they were, 1 skipped\n",
-    });
-  });
-
-  /** A refused store of three events: of tenants a and b, and one that isn't JSON. */
-  function refusedStore(methods: Partial<Operator>) {
-    const settled: string[] = [];
-    const bodies: Record<string, string> = { a: JSON.stringify(event("a")), b: JSON.stringify(event("b")), c: "{" };
-    const operator = fakeOperator({
-      listRefused: async () => ["a", "b", "c"].map((refusalId) => keptEvent({ refusalId })),
-      readRefusedBody: async (_, kept) => bodies[kept.refusalId] ?? "",
-      settleRefused: async (_, kept) => {
-        settled.push(kept.refusalId);
-      },
-      ...methods,
-    });
-    return { operator, settled };
-  }
-
-  test("only refused events that the bus took are settled, and none is kept twice", async () => {
-    const { publish, calls } = publishing(({ detail }) =>
-      (detail as { tenantId: string }).tenantId === "a"
-        ? accepted("event-1")
-        : { kind: "refused", error: refusal(), refusalId: undefined },
-    );
-    const { operator, settled } = refusedStore({ publish });
-    const { exitCode, out } = await runCommand(["replay", "--refused"], operator);
-    expect(settled).toEqual(["a"]);
-    expect(calls).toEqual([{ tenants: ["b", "a"], keepRefused: false }]);
-    expect(exitCode).toBe(1);
-    expect(out).toContain("1 sent, 0 refused and kept, 2 failed and left where they were");
-  });
-
-  test("an event that was sent but couldn't be settled is reported", async () => {
-    const { publish } = publishing(() => accepted("event-1"));
-    const settleRefused = async () => {
-      throw new TenantKeysError("throttled", "slow down");
-    };
-    const { exitCode, out } = await runCommand(
-      ["replay", "--refused"],
-      refusedStore({ publish, settleRefused }).operator,
-    );
-    expect(exitCode).toBe(1);
-    expect(out).toContain("it was sent, but is still in the refused store: slow down");
-  });
-
-  test("a dry run of the refused store changes nothing", async () => {
-    const { operator, settled } = refusedStore({});
-    const { out } = await runCommand(["replay", "--refused", "--dry-run"], operator);
-    expect(settled).toEqual([]);
-    expect(out).toContain("2 would be sent");
   });
 });

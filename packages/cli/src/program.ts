@@ -3,13 +3,25 @@ import { readFileSync } from "node:fs";
 import { startRun } from "@tenantkeys/aws";
 import { asTenantKeysError } from "@tenantkeys/core";
 import { Command, CommanderError } from "commander";
+import { addAddKey } from "./commands/add-key.ts";
+import { addApprove } from "./commands/approve.ts";
 import { type Act, addExamples } from "./commands/command.ts";
+import { addHold } from "./commands/hold.ts";
+import { addImport } from "./commands/import.ts";
 import { addList } from "./commands/list.ts";
+import { addOffboard } from "./commands/offboard.ts";
+import { addOutsidePolicy } from "./commands/outside-policy.ts";
 import { addPlan } from "./commands/plan.ts";
 import { addRefused } from "./commands/refused.ts";
+import { addReinstate } from "./commands/reinstate.ts";
 import { addReplay } from "./commands/replay.ts";
+import { addResume } from "./commands/resume.ts";
+import { addReview } from "./commands/review.ts";
+import { addRotate } from "./commands/rotate.ts";
 import { addShow } from "./commands/show.ts";
 import { addSignUp } from "./commands/signup.ts";
+import { addSuspend } from "./commands/suspend.ts";
+import { confirmTenant } from "./confirm.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { type GlobalFlags, globalOptions } from "./global-options.ts";
 import { createOutput } from "./output.ts";
@@ -61,7 +73,11 @@ async function inSession(
     const { region, endpoint } = options;
     const operator = await ports.connect({ region, endpoint }, run, options.stage);
     try {
-      return await work({ operator, run, output, progress, readStdin: ports.readStdin });
+      const confirm: Session["confirm"] = (tenantId, consequence) => {
+        progress.clear();
+        return confirmTenant(ports, tenantId, consequence);
+      };
+      return await work({ operator, run, output, progress, readStdin: ports.readStdin, confirm });
     } finally {
       operator.close();
     }
@@ -74,9 +90,16 @@ async function inSession(
   }
 }
 
+/** In the order of the help: a tenant's life, then looking, then mending. */
+const COMMANDS = [
+  ...[addSignUp, addAddKey, addImport, addRotate, addSuspend, addResume],
+  ...[addOffboard, addApprove, addHold, addReinstate],
+  ...[addList, addShow, addPlan, addOutsidePolicy, addReview, addReplay, addRefused],
+];
+
 function createProgram(ports: CliPorts, act: Act): Command {
   const program = new Command("tenantkeys")
-    .description("One KMS key, alias and least-privilege role per tenant: sign tenants up, look, plan and replay.")
+    .description("One KMS key, alias and least-privilege role per tenant: from sign-up to offboarding.")
     .version(version())
     .option("--stage <name>", "the stage (default: TENANTKEYS_STAGE, or dev)")
     .option("--endpoint <url>", "an AWS other than AWS's own (default: AWS_ENDPOINT_URL)")
@@ -87,7 +110,7 @@ function createProgram(ports: CliPorts, act: Act): Command {
     .exitOverride()
     // Errors are said in one place (sayUsage), as text or JSON.
     .configureOutput({ writeOut: ports.stdout, writeErr: () => {}, outputError: () => {} });
-  for (const add of [addSignUp, addList, addShow, addPlan, addReplay, addRefused]) add(program, act);
+  for (const add of COMMANDS) add(program, act);
   return addExamples(program, [
     "tenantkeys signup acme --wait",
     "tenantkeys list --stage production --json",

@@ -43,9 +43,14 @@ test("the event of a refused sample is taken out of it", () => {
   expect(toBusEvent({ expected: { code: "event_invalid" }, event: EVENT })).toEqual({ ...EVENT, time: undefined });
 });
 
-test("only what the bus takes is kept of an event that came over it", () => {
+test("of an event that came over a bus what the bus takes is kept, and where it came from", () => {
   const time = "2026-03-02T09:45:00Z";
-  expect(toBusEvent({ ...EVENT, id: "1", account: "111122223333", time })).toEqual({ ...EVENT, time });
+  const from = { account: "111122223333", region: "eu-west-1" };
+  expect(toBusEvent({ ...EVENT, ...from, id: "1", version: "0", resources: [], time })).toEqual({
+    ...EVENT,
+    ...from,
+    time,
+  });
 });
 
 test.each([

@@ -67,11 +67,18 @@ export function* parseEvents(text: string, origin: string): Generator<ReadEvent,
 export function toBusEvent(value: unknown): BusEvent {
   const given = unwrapSample(value);
   if (typeof given !== "object" || given === null || Array.isArray(given)) throw notAnEvent("(whole)", "an object");
-  const { source, "detail-type": type, time, detail } = given as Record<string, unknown>;
+  const { source, "detail-type": type, time, account, region, detail } = given as Record<string, unknown>;
   if (typeof source !== "string") throw notAnEvent("source", "a string");
   if (typeof type !== "string") throw notAnEvent("detail-type", "a string");
   if (time !== undefined && typeof time !== "string") throw notAnEvent("time", "a string or nothing");
-  return { source, "detail-type": type, time, detail };
+  return {
+    source,
+    "detail-type": type,
+    time,
+    detail,
+    ...(typeof account === "string" ? { account } : {}),
+    ...(typeof region === "string" ? { region } : {}),
+  };
 }
 
 /** The refused samples in events/ say beside the event which error it must lead to. */

@@ -1,5 +1,5 @@
 /** What this package's tests share: an operator in memory, and a command run without a process. Nothing that ships imports it. */
-import type { DeadLetterOutcome, KeptEvent, Operator, PublishOutcome } from "@tenantkeys/aws";
+import type { BusEvent, DeadLetterOutcome, KeptEvent, Operator, PublishOutcome } from "@tenantkeys/aws";
 import {
   type KeyRecord,
   parseAccountId,
@@ -8,7 +8,9 @@ import {
   parseRegion,
   parseStageSettings,
   parseTenantId,
+  type Register,
   stageContext,
+  type TenantRecord,
 } from "@tenantkeys/core";
 import type { CliPorts } from "./ports.ts";
 import { runCli } from "./program.ts";
@@ -36,6 +38,14 @@ export function keyRecord(changes: Partial<KeyRecord> = {}): KeyRecord {
   };
 }
 
+export function register(changes: Partial<Register> = {}): Register {
+  return { value: true, generation: 1, eventId: "event-1", atMs: 4_000, ...changes };
+}
+
+export function tenantRecord(changes: Partial<TenantRecord> = {}): TenantRecord {
+  return { tenantId: parseTenantId("acme"), version: 1, updatedAtMs: 2_000, ...changes };
+}
+
 export function keptEvent(changes: Partial<KeptEvent> = {}): KeptEvent {
   return {
     refusalId: "refusal-1",
@@ -49,7 +59,7 @@ export function keptEvent(changes: Partial<KeptEvent> = {}): KeptEvent {
   };
 }
 
-/** An operator whose every method fails unless the test says what it does. */
+/** An operator whose every method fails unless the test says what it does; nothing is declared or destroyed. */
 export function fakeOperator(methods: Partial<Operator> = {}): Operator {
   const unexpected = () => {
     throw new Error("the test didn't expect this call");
@@ -59,10 +69,16 @@ export function fakeOperator(methods: Partial<Operator> = {}): Operator {
     context: stageContext(settings, parseAccountId("111122223333"), parseRegion("eu-west-1")),
     listKeys: unexpected,
     keysOfTenant: unexpected,
+    tenant: async () => undefined,
+    destructionsOfTenant: async () => [],
     listRefused: unexpected,
     readRefusedBody: unexpected,
     settleRefused: unexpected,
     publish: unexpected,
+    sendToQueue: unexpected,
+    archiveSize: unexpected,
+    startArchiveReplay: unexpected,
+    replayProgress: unexpected,
     replayDeadLetters: unexpected,
     planKey: unexpected,
     close: () => {},
@@ -74,12 +90,23 @@ export async function* generate<T>(values: readonly T[]): AsyncGenerator<T, void
   yield* values;
 }
 
+/** A publish that answers by tenant, and what it was called with. */
+export function publishing(answer: (event: BusEvent) => PublishOutcome) {
+  const calls: { tenants: unknown[]; keepRefused: boolean }[] = [];
+  const publish: Operator["publish"] = async (_, events, { keepRefused }) => {
+    calls.push({ tenants: events.map(({ detail }) => (detail as { tenantId: string }).tenantId), keepRefused });
+    return events.map(answer);
+  };
+  return { publish, calls };
+}
+
 export function accepted(eventId: string): PublishOutcome {
   return { kind: "accepted", eventId };
 }
 
 export function deadLetter(kind: "replayed" | "listed" | "skipped", tenantId: string): DeadLetterOutcome {
-  const letter = { queueName: "dlq", messageId: `message-${tenantId}`, tenantId, eventId: "event-1", sentAtMs: 0 };
+  const about = { tenantId, eventId: "event-1", source: "tenantkeys.application", detailType: "TenantSignedUp" };
+  const letter = { queueName: "dlq", messageId: `message-${tenantId}`, ...about, sentAtMs: 0 };
   return { kind, letter };
 }
 
@@ -100,6 +127,7 @@ export async function runCommand(
       said.err += text;
     },
     stderrIsTerminal: false,
+    stdinIsTerminal: false,
     environment: { AWS_REGION: "eu-west-1" },
     clock: {
       nowMs: () => nowMs,
@@ -108,6 +136,9 @@ export async function runCommand(
       },
     },
     readStdin: async () => "",
+    ask: async () => {
+      throw new Error("the test didn't expect a question");
+    },
     connect: async (options, _run, stage) => {
       connections.push({ ...options, stage });
       return operator;

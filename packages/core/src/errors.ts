@@ -31,7 +31,8 @@ const ERROR_RULES = {
   },
   stage_mismatch: {
     retryable: false,
-    nextAction: "Publish the event on the bus of the stage that it names, or without its field stage.",
+    nextAction:
+      "Publish the event on the bus of the stage that it names. If it is meant for this one: tenantkeys replay with --force-stage.",
   },
   identifier_invalid: { retryable: false, nextAction: "Use an identifier of the form that the message names." },
   settings_invalid: { retryable: false, nextAction: "Correct the named field in stacks/stages.ts and deploy again." },

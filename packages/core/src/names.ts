@@ -80,12 +80,21 @@ export function stageNames(stage: Stage) {
   } as const;
 }
 
+/** `tenantkeys-{stage}-{startedAtMs}`: at most 45 of EventBridge's 64 characters, and of no other stage. */
+export function archiveReplayName(stage: Stage, startedAtMs: number): string {
+  return `tenantkeys-${stage}-${startedAtMs}`;
+}
+
 /** The ARNs of a stage's own resources, in the `aws` partition; `*` stands for every Region in patterns of policies. */
 export function stageArns(accountId: AccountId, region: Region | "*", stage: Stage) {
   const names = stageNames(stage);
   return {
     registryTable: `arn:aws:dynamodb:${region}:${accountId}:table/${names.registryTable}`,
     bus: `arn:aws:events:${region}:${accountId}:event-bus/${names.bus}`,
+    archive: `arn:aws:events:${region}:${accountId}:archive/${names.archive}`,
+    /** Replays of the archive, by the name that each is given. */
+    replays: `arn:aws:events:${region}:${accountId}:replay/tenantkeys-${stage}-*`,
+    rule: `arn:aws:events:${region}:${accountId}:rule/${names.bus}/${names.rule}`,
     queue: `arn:aws:sqs:${region}:${accountId}:${names.queue}`,
     queueDeadLetter: `arn:aws:sqs:${region}:${accountId}:${names.queueDeadLetter}`,
     ruleDeadLetter: `arn:aws:sqs:${region}:${accountId}:${names.ruleDeadLetter}`,

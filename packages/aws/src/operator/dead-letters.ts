@@ -5,15 +5,16 @@
 import {
   ChangeMessageVisibilityCommand,
   DeleteMessageCommand,
-  GetQueueUrlCommand,
   type Message,
   ReceiveMessageCommand,
   SendMessageCommand,
   type SQSClient,
 } from "@aws-sdk/client-sqs";
-import { TenantKeysError } from "@tenantkeys/core";
+import type { TenantKeysError } from "@tenantkeys/core";
 import { narrowAwsError } from "../narrow-error.ts";
 import type { Run } from "../run.ts";
+import { queueUrl } from "./queue-url.ts";
+import { forceStage, type StagePlace, stageMismatch } from "./stage-guard.ts";
 
 /** SQS's most per receive. */
 const RECEIVE_MESSAGES_MAX = 10;
@@ -31,6 +32,8 @@ export interface DeadLetter {
   /** As the event says it, where it is one; neither is checked. */
   readonly tenantId: string | undefined;
   readonly eventId: string | undefined;
+  readonly source: string | undefined;
+  readonly detailType: string | undefined;
   /** Epoch milliseconds. */
   readonly sentAtMs: number;
 }
@@ -39,7 +42,7 @@ export type DeadLetterOutcome = { readonly letter: DeadLetter } & (
   | { readonly kind: "replayed" }
   /** Would be replayed, were it no dry run. */
   | { readonly kind: "listed" }
-  /** Of another tenant: left where it is. */
+  /** Of another tenant, or failed with another code: left where it is. */
   | { readonly kind: "skipped" }
   /** Still in the dead-letter queue. */
   | { readonly kind: "failed"; readonly error: TenantKeysError }
@@ -47,9 +50,22 @@ export type DeadLetterOutcome = { readonly letter: DeadLetter } & (
 
 export interface DeadLetterOptions {
   readonly tenantId?: string | undefined;
+  /** Only what failed with this error. */
+  readonly code?: string | undefined;
   readonly dryRun: boolean;
+  /** Sends what was meant for another stage to this one. */
+  readonly forceStage: boolean;
   /** Messages looked at, at most. */
   readonly limit: number;
+}
+
+export interface DeadLetterPorts {
+  readonly sqs: SQSClient;
+  readonly deadLetterQueue: string;
+  readonly provisioningQueue: string;
+  readonly place: StagePlace;
+  /** The errors that the registry has for this event: a dead letter itself doesn't say why it died. */
+  failureCodes(letter: DeadLetter): Promise<readonly string[]>;
 }
 
 /**
@@ -58,14 +74,14 @@ export interface DeadLetterOptions {
  * @throws TenantKeysError `stage_not_deployed` where a queue is missing, or what receiving throws
  */
 export async function* replayDeadLetters(
-  sqs: SQSClient,
+  ports: DeadLetterPorts,
   run: Run,
-  queues: { readonly deadLetterQueue: string; readonly provisioningQueue: string },
   options: DeadLetterOptions,
 ): AsyncGenerator<DeadLetterOutcome, void, undefined> {
+  const { sqs } = ports;
   const [from, to] = await Promise.all([
-    queueUrl(sqs, run, queues.deadLetterQueue),
-    queueUrl(sqs, run, queues.provisioningQueue),
+    queueUrl(sqs, run, ports.deadLetterQueue),
+    queueUrl(sqs, run, ports.provisioningQueue),
   ]);
   const held = new Map<string, string>();
   const seen = new Set<string>();
@@ -80,7 +96,7 @@ export async function* replayDeadLetters(
         seen.add(MessageId ?? "");
         held.set(MessageId ?? "", ReceiptHandle ?? "");
       }
-      const replay = (message: Message) => replayOne(sqs, run, { from, to }, queues.deadLetterQueue, message, options);
+      const replay = (message: Message) => replayOne(ports, run, { from, to }, message, options);
       for (const outcome of await Promise.all(unseen.map(replay))) {
         if (outcome.kind === "replayed") held.delete(outcome.letter.messageId);
         yield outcome;
@@ -92,26 +108,39 @@ export async function* replayDeadLetters(
 }
 
 async function replayOne(
-  sqs: SQSClient,
+  ports: DeadLetterPorts,
   run: Run,
   urls: { readonly from: string; readonly to: string },
-  queueName: string,
   message: Message,
   options: DeadLetterOptions,
 ): Promise<DeadLetterOutcome> {
-  const letter = readLetter(queueName, message);
-  if (options.tenantId !== undefined && letter.tenantId !== options.tenantId) return { kind: "skipped", letter };
-  if (options.dryRun) return { kind: "listed", letter };
+  const event = parseObject(message.Body);
+  const letter = readLetter(ports.deadLetterQueue, message, event);
   const abort = { abortSignal: run.signal };
-  let step = "sqs:SendMessage";
+  let step = "dynamodb:Query";
   try {
-    await sqs.send(new SendMessageCommand({ QueueUrl: urls.to, MessageBody: message.Body ?? "" }), abort);
+    if (options.tenantId !== undefined && letter.tenantId !== options.tenantId) return { kind: "skipped", letter };
+    if (options.code !== undefined && !(await ports.failureCodes(letter)).includes(options.code)) {
+      return { kind: "skipped", letter };
+    }
+    const mismatch = stageMismatch(event, ports.place);
+    if (mismatch !== undefined && !options.forceStage) return failed(letter, mismatch);
+    if (options.dryRun) return { kind: "listed", letter };
+    // As it came, to the byte, unless it has to be changed.
+    const body = mismatch === undefined ? (message.Body ?? "") : JSON.stringify(forceStage(event, ports.place));
+    step = "sqs:SendMessage";
+    await ports.sqs.send(new SendMessageCommand({ QueueUrl: urls.to, MessageBody: body }), abort);
     step = "sqs:DeleteMessage";
-    await sqs.send(new DeleteMessageCommand({ QueueUrl: urls.from, ReceiptHandle: message.ReceiptHandle }), abort);
+    const deletion = { QueueUrl: urls.from, ReceiptHandle: message.ReceiptHandle };
+    await ports.sqs.send(new DeleteMessageCommand(deletion), abort);
     return { kind: "replayed", letter };
   } catch (error) {
-    return { kind: "failed", letter, error: narrowAwsError(error, step).within({ tenantId: letter.tenantId }) };
+    return failed(letter, narrowAwsError(error, step));
   }
+}
+
+function failed(letter: DeadLetter, error: TenantKeysError): DeadLetterOutcome {
+  return { kind: "failed", letter, error: error.within({ tenantId: letter.tenantId }) };
 }
 
 async function receive(sqs: SQSClient, run: Run, url: string, wanted: number): Promise<readonly Message[]> {
@@ -142,26 +171,21 @@ async function giveBack(sqs: SQSClient, run: Run, url: string, receiptHandles: r
   }
 }
 
-async function queueUrl(sqs: SQSClient, run: Run, queueName: string): Promise<string> {
-  try {
-    const answer = await sqs.send(new GetQueueUrlCommand({ QueueName: queueName }), { abortSignal: run.signal });
-    if (answer.QueueUrl !== undefined) return answer.QueueUrl;
-  } catch (error) {
-    throw narrowAwsError(error, "sqs:GetQueueUrl");
-  }
-  throw new TenantKeysError("aws_unexpected", `sqs:GetQueueUrl: no URL for ${queueName}`, { step: "sqs:GetQueueUrl" });
-}
-
-function readLetter(queueName: string, message: Message): DeadLetter {
-  const event = parseObject(message.Body);
+function readLetter(queueName: string, message: Message, event: Record<string, unknown>): DeadLetter {
   const detail = typeof event.detail === "object" && event.detail !== null ? event.detail : {};
   return {
     queueName,
     messageId: message.MessageId ?? "",
-    tenantId: "tenantId" in detail && typeof detail.tenantId === "string" ? detail.tenantId : undefined,
-    eventId: typeof event.id === "string" ? event.id : undefined,
+    tenantId: "tenantId" in detail ? textOf(detail.tenantId) : undefined,
+    eventId: textOf(event.id),
+    source: textOf(event.source),
+    detailType: textOf(event["detail-type"]),
     sentAtMs: Number(message.Attributes?.SentTimestamp ?? 0),
   };
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
 }
 
 /** What isn't an event is replayed all the same where no tenant was asked for: the worker keeps it with the reason. */

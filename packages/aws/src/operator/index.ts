@@ -1,8 +1,11 @@
+export * from "./archive-replay.ts";
 export * from "./assume-role.ts";
+export { type BusEvent, tenantIdOfEvent } from "./bus-event.ts";
 export * from "./dead-letters.ts";
 export * from "./list-keys.ts";
 export * from "./operator.ts";
 export * from "./plan-tenant.ts";
-export * from "./publish-sign-ups.ts";
+export * from "./publish-events.ts";
 export * from "./refused-events.ts";
+export * from "./stage-guard.ts";
 export * from "./stage-settings-item.ts";

@@ -1,10 +1,17 @@
 /** Reads records of tenant keys in bulk, page by page, so that a registry of any size fits in memory. */
 import { QueryCommand, ScanCommand } from "@aws-sdk/lib-dynamodb";
-import { type KeyRecord, type LifecycleState, type TenantId, TenantKeysError } from "@tenantkeys/core";
+import {
+  type DestructionRecord,
+  type KeyRecord,
+  type LifecycleState,
+  type TenantId,
+  TenantKeysError,
+} from "@tenantkeys/core";
+import { EntityFormatter } from "dynamodb-toolbox/entity/actions/format";
 import type { Clients } from "../clients.ts";
 import { narrowAwsError } from "../narrow-error.ts";
-import { toRecord } from "../registry.ts";
-import { keyEntity, registryTable, TENANT_PREFIX } from "../registry-table.ts";
+import { readItem, toRecord } from "../registry.ts";
+import { destructionEntity, keyEntity, registryTable, TENANT_PREFIX } from "../registry-table.ts";
 import type { Run } from "../run.ts";
 
 /** Items read per page at most; DynamoDB ends a page at 1 MB anyway. */
@@ -59,20 +66,43 @@ export async function keysOfTenant(
   tenantId: TenantId,
 ): Promise<readonly KeyRecord[]> {
   const entity = keyEntity(registryTable(clients.documents, tableName));
-  const records: KeyRecord[] = [];
+  const items = await itemsOfTenant(clients, run, tableName, tenantId, "KEY#");
+  return items.map((item) => toRecord(entity, item));
+}
+
+/** @throws TenantKeysError `record_invalid` at an item that tenantkeys didn't write */
+export async function destructionsOfTenant(
+  clients: Clients,
+  run: Run,
+  tableName: string,
+  tenantId: TenantId,
+): Promise<readonly DestructionRecord[]> {
+  const formatter = new EntityFormatter(destructionEntity(registryTable(clients.documents, tableName)));
+  const items = await itemsOfTenant(clients, run, tableName, tenantId, "DESTROYED#");
+  return items.map((item) => readItem(item, () => formatter.format(item) as unknown as DestructionRecord));
+}
+
+async function itemsOfTenant(
+  clients: Clients,
+  run: Run,
+  tableName: string,
+  tenantId: TenantId,
+  prefix: string,
+): Promise<readonly Record<string, unknown>[]> {
+  const items: Record<string, unknown>[] = [];
   let startKey: Record<string, unknown> | undefined;
   for (let page = 0; page < TENANT_PAGES_MAX; page++) {
     const command = new QueryCommand({
       TableName: tableName,
       ConsistentRead: true,
       KeyConditionExpression: "pk = :pk AND begins_with(sk, :prefix)",
-      ExpressionAttributeValues: { ":pk": `${TENANT_PREFIX}${tenantId}`, ":prefix": "KEY#" },
+      ExpressionAttributeValues: { ":pk": `${TENANT_PREFIX}${tenantId}`, ":prefix": prefix },
       ...(startKey === undefined ? {} : { ExclusiveStartKey: startKey }),
     });
     const answer = await send(clients, run, command, "dynamodb:Query");
-    for (const item of answer.Items ?? []) records.push(toRecord(entity, item));
+    items.push(...(answer.Items ?? []));
     startKey = answer.LastEvaluatedKey;
-    if (startKey === undefined) return records;
+    if (startKey === undefined) return items;
   }
   throw new TenantKeysError("aws_unexpected", `dynamodb:Query: more than ${TENANT_PAGES_MAX} pages of one tenant`, {
     tenantId,

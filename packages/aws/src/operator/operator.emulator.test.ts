@@ -1,5 +1,10 @@
 import { CreateTableCommand } from "@aws-sdk/client-dynamodb";
-import { CreateEventBusCommand, PutRuleCommand, PutTargetsCommand } from "@aws-sdk/client-eventbridge";
+import {
+  CreateArchiveCommand,
+  CreateEventBusCommand,
+  PutRuleCommand,
+  PutTargetsCommand,
+} from "@aws-sdk/client-eventbridge";
 import { CreatePolicyCommand, CreateRoleCommand, PutRolePolicyCommand } from "@aws-sdk/client-iam";
 import {
   CreateQueueCommand,
@@ -12,10 +17,12 @@ import {
 } from "@aws-sdk/client-sqs";
 import { PutCommand, ScanCommand } from "@aws-sdk/lib-dynamodb";
 import {
+  archiveReplayName,
   type KeyRecord,
   type LifecycleState,
   parseAccountId,
   parseAttemptId,
+  parseKeyArn,
   parseKeyName,
   parseRegion,
   parseStage,
@@ -125,7 +132,7 @@ async function makeSystemRoles(): Promise<void> {
   for (const RoleName of [NAMES.provisionerRole, NAMES.auditorRole]) {
     await clients.iam.send(new CreateRoleCommand({ RoleName, Path: SYSTEM_PATH, AssumeRolePolicyDocument }));
   }
-  const audit = ["iam:GetRole", "iam:GetRolePolicy", "tag:GetResources"];
+  const audit = ["iam:GetRole", "iam:GetRolePolicy", "iam:ListRolePolicies", "tag:GetResources"];
   const allow = policyDocument([{ Sid: "Audit", Effect: "Allow", Action: audit, Resource: "*" }]);
   const PolicyDocument = JSON.stringify(allow);
   const RoleName = NAMES.auditorRole;
@@ -206,22 +213,22 @@ describe("connecting", () => {
   });
 });
 
-const keep = (registry: ReturnType<typeof createRegistry>, kept: KeyRecord) =>
-  registry.declare(
-    newRun(),
-    { record: undefined, tenant: undefined },
-    { record: kept, tenant: { tenantId: kept.tenantId, version: 1, updatedAtMs: 0 } },
-  );
+async function declare(kept: KeyRecord): Promise<void> {
+  const registry = createRegistry(clients, NAMES.registryTable);
+  const { tenantId } = kept;
+  const known = { record: undefined, tenant: await registry.getTenant(newRun(), tenantId) };
+  const tenant = known.tenant ?? { tenantId, version: 1, updatedAtMs: 0 };
+  expect(await registry.declare(newRun(), known, { record: kept, tenant })).toEqual({ kind: "written" });
+}
 
 describe("listing keys", () => {
   const key = ({ tenantId, keyName }: KeyRecord) => `${tenantId}/${keyName}`;
 
   test("every page is read, other items are left out, and a state narrows it", async () => {
-    const registry = createRegistry(clients, NAMES.registryTable);
     for (let index = 0; index < 7; index++) {
-      await keep(registry, record(`listed-${index}`, "default", index < 2 ? "failed" : "active"));
+      await declare(record(`listed-${index}`, "default", index < 2 ? "failed" : "active"));
     }
-    await keep(registry, record("listed-0", "payroll", "active"));
+    await declare(record("listed-0", "payroll", "active"));
     const listed = await all(listKeys(clients, newRun(), NAMES.registryTable, { pageItems: 2 }));
     expect(listed.map(key).sort()).toEqual([
       "listed-0/default",
@@ -233,6 +240,33 @@ describe("listing keys", () => {
     const ofTenant = await operator.keysOfTenant(newRun(), parseTenantId("listed-0"));
     expect(ofTenant.map(key)).toEqual(["listed-0/default", "listed-0/payroll"]);
     expect(ofTenant[0]).toEqual(record("listed-0", "default", "failed"));
+  });
+
+  test("what is declared of a tenant is read, and what stays of its keys that are gone", async () => {
+    const tenantId = parseTenantId("leaving");
+    const registry = createRegistry(clients, NAMES.registryTable);
+    const leaving = { value: true, generation: 5, eventId: "event-5", by: "AROA:ann", reason: "ended", atMs: 1 };
+    const tenant = { tenantId, version: 1, updatedAtMs: 1, leaving };
+    const key = record("leaving", "default", "pending-deletion");
+    await registry.declare(newRun(), { record: undefined, tenant: undefined }, { record: key, tenant });
+    const destruction = {
+      tenantId,
+      keyName: key.keyName,
+      keyArn: parseKeyArn(`arn:aws:kms:${emulator.region}:${emulator.accountId}:key/1234`),
+      offboardingGeneration: 5,
+      offboardingEventId: "event-5",
+      approvedBy: ["AROB:bob"],
+      offboardedAtMs: 1,
+      scheduledAtMs: 2,
+      deletionDateMs: 3,
+      deletionWindowDays: 30,
+      confirmedGoneAtMs: 4,
+    };
+    await registry.replace(newRun(), { ...key, state: "destroyed" }, key.fence, destruction);
+    expect(await operator.tenant(newRun(), tenantId)).toEqual(tenant);
+    expect(await operator.destructionsOfTenant(newRun(), tenantId)).toEqual([destruction]);
+    expect(await operator.keysOfTenant(newRun(), tenantId)).toHaveLength(1);
+    expect(await operator.tenant(newRun(), parseTenantId("nobody"))).toBeUndefined();
   });
 
   test("an item that tenantkeys didn't write stops the list with its name", async () => {
@@ -263,6 +297,8 @@ describe("the refused store", () => {
     expect(await ids({ limit: 2 })).toEqual(["b", "c"]);
     expect(await ids({ tenantId: "one" })).toEqual(["c", "a"]);
     expect(await ids({ eventId: "event-a" })).toEqual(["a"]);
+    expect(await ids({ tenantId: "one", code: "event_invalid" })).toEqual(["c", "a"]);
+    expect(await ids({ code: "role_taken" })).toEqual([]);
     const [kept] = await listKeptEvents(clients, newRun(), NAMES.registryTable, { limit: 1, refusalId: "b" });
     if (kept === undefined) throw new Error("not listed");
     expect(kept).toMatchObject({ code: "event_invalid", keptAtMs: 3_000, field: "detail", parts: 11 });
@@ -306,7 +342,7 @@ describe("dead letters", () => {
     }
   };
   const replay = async (options: Partial<DeadLetterOptions>) => {
-    const wanted = { dryRun: false, limit: 1_000, ...options };
+    const wanted = { dryRun: false, forceStage: false, limit: 1_000, ...options };
     const outcomes = await all(operator.replayDeadLetters(newRun(), wanted));
     return outcomes.map(({ kind, letter }) => `${kind} ${letter.tenantId}`).sort();
   };
@@ -334,12 +370,106 @@ describe("dead letters", () => {
 
   test("a caller that stops early leaves the rest to be seen by the next", async () => {
     await die(NAMES.queueDeadLetter, "left-1", "left-2");
-    for await (const { kind } of operator.replayDeadLetters(newRun(), { dryRun: true, limit: 10 })) {
+    for await (const { kind } of operator.replayDeadLetters(newRun(), { dryRun: true, forceStage: false, limit: 10 })) {
       expect(kind).toBe("listed");
       break;
     }
     expect(await dead()).toEqual(["2 and 0", "0 and 0"]);
     await drain(NAMES.queueDeadLetter);
+  });
+});
+
+describe("dead letters of another kind", () => {
+  const send = async (body: object) => {
+    const QueueUrl = await urlOf(NAMES.queueDeadLetter);
+    await clients.sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: JSON.stringify(body) }));
+  };
+  const replay = async (options: Partial<DeadLetterOptions>) => {
+    const wanted = { dryRun: false, forceStage: false, limit: 1_000, ...options };
+    return all(operator.replayDeadLetters(newRun(), wanted));
+  };
+
+  test("those of one error are replayed, as the registry says which event failed with which", async () => {
+    const failure = { code: "access_denied", message: "", step: "", nextAction: "", failedAtMs: 1 };
+    await declare({ ...record("denied", "default", "failed"), failure });
+    const type = { source: "tenantkeys.application", "detail-type": "TenantSignedUp" };
+    await send({ ...type, id: "event-1", detail: { version: "1", tenantId: "denied" } });
+    await send({ ...type, id: "event-0", detail: { version: "1", tenantId: "denied" } });
+    const wrong = await replay({ code: "throttled" });
+    expect(wrong.map(({ kind }) => kind)).toEqual(["skipped", "skipped"]);
+    const right = await replay({ code: "access_denied" });
+    expect(right.map(({ kind, letter }) => `${kind} ${letter.eventId}`).sort()).toEqual([
+      "replayed event-1",
+      "skipped event-0",
+    ]);
+    expect(await drain(NAMES.queue)).toEqual(["denied"]);
+    await drain(NAMES.queueDeadLetter);
+  });
+
+  test("one that was meant for another stage stays, unless it is forced", async () => {
+    const event = { account: emulator.accountId, region: emulator.region, id: "event-1" };
+    await send({ ...event, detail: { version: "1", tenantId: "moved", stage: "production" } });
+    expect(await replay({})).toMatchObject([{ kind: "failed", error: { code: "stage_mismatch" } }]);
+    expect(await countIn(NAMES.queueDeadLetter)).toBe("1 and 0");
+    expect(await replay({ forceStage: true })).toMatchObject([{ kind: "replayed" }]);
+    const QueueUrl = await urlOf(NAMES.queue);
+    const { Messages = [] } = await clients.sqs.send(new ReceiveMessageCommand({ QueueUrl, WaitTimeSeconds: 5 }));
+    expect(JSON.parse(Messages[0]?.Body ?? "").detail).toEqual({ version: "1", tenantId: "moved", stage: "test" });
+    await clients.sqs.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle: Messages[0]?.ReceiptHandle }));
+  });
+});
+
+describe("sending to the queue", () => {
+  test("events arrive as the bus would have brought them, with the caller as their sender", async () => {
+    const detail = { version: "1", tenantId: "sent" };
+    const event = { source: "tenantkeys.application", "detail-type": "TenantOffboarded", detail };
+    const [outcome] = await operator.sendToQueue(newRun(), [event]);
+    const QueueUrl = await urlOf(NAMES.queue);
+    const { Messages = [] } = await clients.sqs.send(
+      new ReceiveMessageCommand({ QueueUrl, WaitTimeSeconds: 5, MessageSystemAttributeNames: ["SenderId"] }),
+    );
+    const { accountId: account, region } = emulator;
+    const id = outcome?.kind === "accepted" ? outcome.eventId : undefined;
+    expect(JSON.parse(Messages[0]?.Body ?? "")).toMatchObject({ ...event, id, account, region });
+    expect(Messages[0]?.Attributes?.SenderId).toEqual(expect.any(String));
+    await clients.sqs.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle: Messages[0]?.ReceiptHandle }));
+  });
+});
+
+describe("the archive", () => {
+  test("what it holds of a time comes to the worker's queue again, with the time that it had", async () => {
+    await clients.eventBridge.send(
+      new CreateArchiveCommand({ ArchiveName: NAMES.archive, EventSourceArn: arns().bus }),
+    );
+    const time = "2025-11-24T09:30:00Z";
+    const signUp = (tenantId: string) => ({
+      source: "tenantkeys.application",
+      "detail-type": "TenantSignedUp",
+      time,
+      detail: { version: "1", tenantId },
+    });
+    const events = [signUp("archived"), { ...signUp("later"), time: "2025-11-24T10:30:00Z" }];
+    await operator.publish(newRun(), events, { keepRefused: true });
+    expect(await drain(NAMES.queue)).toEqual(["archived", "later"]);
+    expect((await operator.archiveSize(newRun())).events).toBe(2);
+
+    const window = { fromMs: Date.parse("2025-11-24T09:00:00Z"), toMs: Date.parse("2025-11-24T10:00:00Z") };
+    const replayName = archiveReplayName(STAGE, 1);
+    await operator.startArchiveReplay(newRun(), replayName, window);
+    await expect.poll(async () => (await operator.replayProgress(newRun(), replayName)).state).toBe("COMPLETED");
+    const QueueUrl = await urlOf(NAMES.queue);
+    const { Messages = [] } = await clients.sqs.send(new ReceiveMessageCommand({ QueueUrl, WaitTimeSeconds: 5 }));
+    const replayed = JSON.parse(Messages[0]?.Body ?? "");
+    expect(replayed.detail).toEqual({ version: "1", tenantId: "archived" });
+    expect(Date.parse(replayed.time)).toBe(Date.parse(time));
+    await clients.sqs.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle: Messages[0]?.ReceiptHandle }));
+    expect(await drain(NAMES.queue)).toEqual([]);
+  });
+
+  test("a replay of a name that was used already is refused", async () => {
+    const window = { fromMs: 1_000, toMs: 2_000 };
+    const again = operator.startArchiveReplay(newRun(), archiveReplayName(STAGE, 1), window);
+    await expect(again).rejects.toMatchObject({ code: "aws_unexpected" });
   });
 });
 

@@ -1,16 +1,35 @@
 /** Everything that the command line does on AWS, put together for one stage. */
 import { randomUUID } from "node:crypto";
-import { type KeyName, type KeyRecord, type Stage, stageNames, type TenantId } from "@tenantkeys/core";
+import {
+  type DestructionRecord,
+  type KeyName,
+  type KeyRecord,
+  type Stage,
+  stageArns,
+  stageNames,
+  type TenantId,
+  type TenantRecord,
+} from "@tenantkeys/core";
 import { type ClientOptions, type Clients, createClients, destroyClients } from "../clients.ts";
 import { createPublisher } from "../publisher.ts";
 import { createRefusedStore } from "../refused-store.ts";
 import { createRegistry } from "../registry.ts";
 import type { Run } from "../run.ts";
+import {
+  type ArchiveSize,
+  type ArchiveWindow,
+  archiveSize,
+  type ReplayProgress,
+  replayProgress,
+  startArchiveReplay,
+} from "./archive-replay.ts";
 import { assumeRole } from "./assume-role.ts";
+import type { BusEvent } from "./bus-event.ts";
 import { type DeadLetterOptions, type DeadLetterOutcome, replayDeadLetters } from "./dead-letters.ts";
-import { type KeyFilter, keysOfTenant, listKeys } from "./list-keys.ts";
+import { createFailureCodes } from "./failure-codes.ts";
+import { destructionsOfTenant, type KeyFilter, keysOfTenant, listKeys } from "./list-keys.ts";
 import { planTenantKey, type TenantKeyPlan } from "./plan-tenant.ts";
-import { type BusEvent, type PublishOutcome, publishSignUps } from "./publish-sign-ups.ts";
+import { type PublishOutcome, publishEvents } from "./publish-events.ts";
 import {
   type KeptEvent,
   type KeptEventFilter,
@@ -18,11 +37,16 @@ import {
   readKeptBody,
   settleKeptEvent,
 } from "./refused-events.ts";
+import { sendToQueue } from "./send-to-queue.ts";
 import { type DeployedStage, readDeployedStage } from "./stage-settings-item.ts";
 
 export interface Operator extends DeployedStage {
   listKeys(run: Run, filter?: KeyFilter): AsyncGenerator<KeyRecord, void, undefined>;
   keysOfTenant(run: Run, tenantId: TenantId): Promise<readonly KeyRecord[]>;
+  /** What is declared of the tenant as a whole; undefined where the registry doesn't know it. */
+  tenant(run: Run, tenantId: TenantId): Promise<TenantRecord | undefined>;
+  /** What stays of the tenant's keys that are gone, by key name and time. */
+  destructionsOfTenant(run: Run, tenantId: TenantId): Promise<readonly DestructionRecord[]>;
   listRefused(run: Run, filter: KeptEventFilter): Promise<readonly KeptEvent[]>;
   readRefusedBody(run: Run, kept: KeptEvent): Promise<string>;
   settleRefused(run: Run, kept: KeptEvent): Promise<void>;
@@ -32,6 +56,11 @@ export interface Operator extends DeployedStage {
     events: readonly BusEvent[],
     options: { readonly keepRefused: boolean },
   ): Promise<readonly PublishOutcome[]>;
+  /** Straight to the worker's queue, so that SQS says who sent them. */
+  sendToQueue(run: Run, events: readonly BusEvent[]): Promise<readonly PublishOutcome[]>;
+  archiveSize(run: Run): Promise<ArchiveSize>;
+  startArchiveReplay(run: Run, replayName: string, window: ArchiveWindow): Promise<void>;
+  replayProgress(run: Run, replayName: string): Promise<ReplayProgress>;
   /** First what the worker gave up, then what EventBridge couldn't hand to the queue; the limit counts both. */
   replayDeadLetters(run: Run, options: DeadLetterOptions): AsyncGenerator<DeadLetterOutcome, void, undefined>;
   /** @param options.asCaller reads with the caller's own credentials instead of as the stage's auditor */
@@ -64,10 +93,13 @@ function createOperator(options: ClientOptions, clients: Clients, deployed: Depl
     eventBridge: clients.eventBridge,
     busName: names.bus,
     stage: settings.stage,
-    eventSources: settings.eventSources,
+    intake: settings,
     publisher: createPublisher(clients.eventBridge, names.bus),
     newRefusalId: randomUUID,
   };
+  const arns = stageArns(context.accountId, context.region, settings.stage);
+  const archive = { eventBridge: clients.eventBridge, archiveName: names.archive, arns };
+  const queue = { sqs: clients.sqs, queueName: names.queue, place: context, newEventId: randomUUID };
   const refusedStore = createRefusedStore(clients, table);
   const registry = createRegistry(clients, table);
   let auditing: Promise<Clients> | undefined;
@@ -82,12 +114,18 @@ function createOperator(options: ClientOptions, clients: Clients, deployed: Depl
     context,
     listKeys: (run, filter) => listKeys(clients, run, table, filter),
     keysOfTenant: (run, tenantId) => keysOfTenant(clients, run, table, tenantId),
+    tenant: (run, tenantId) => registry.getTenant(run, tenantId),
+    destructionsOfTenant: (run, tenantId) => destructionsOfTenant(clients, run, table, tenantId),
     listRefused: (run, filter) => listKeptEvents(clients, run, table, filter),
     readRefusedBody: (run, kept) => readKeptBody(clients, run, table, kept),
     settleRefused: (run, kept) => settleKeptEvent(clients, run, table, kept),
     publish: (run, events, { keepRefused }) =>
-      publishSignUps(keepRefused ? { ...publishPorts, refusedStore } : publishPorts, run, events),
-    replayDeadLetters: (run, wanted) => replayBoth(clients, run, settings.stage, wanted),
+      publishEvents(keepRefused ? { ...publishPorts, refusedStore } : publishPorts, run, events),
+    sendToQueue: (run, events) => sendToQueue(queue, run, events),
+    archiveSize: (run) => archiveSize(archive, run),
+    startArchiveReplay: (run, replayName, window) => startArchiveReplay(archive, run, replayName, window),
+    replayProgress: (run, replayName) => replayProgress(archive, run, replayName),
+    replayDeadLetters: (run, wanted) => replayBoth(clients, run, deployed, wanted),
     async planKey(run, tenantId, keyName, { asCaller }) {
       const observing = asCaller ? clients : await auditor(run);
       return planTenantKey({ ...deployed, registry, observing }, run, tenantId, keyName);
@@ -102,14 +140,21 @@ function createOperator(options: ClientOptions, clients: Clients, deployed: Depl
 async function* replayBoth(
   clients: Clients,
   run: Run,
-  stage: Stage,
+  { context, settings }: DeployedStage,
   options: DeadLetterOptions,
 ): AsyncGenerator<DeadLetterOutcome, void, undefined> {
-  const names = stageNames(stage);
+  const names = stageNames(context.stage);
+  const shared = {
+    sqs: clients.sqs,
+    provisioningQueue: names.queue,
+    place: context,
+    failureCodes: createFailureCodes(settings.eventMappings, (tenantId) =>
+      keysOfTenant(clients, run, names.registryTable, tenantId),
+    ),
+  };
   let left = options.limit;
   for (const deadLetterQueue of [names.queueDeadLetter, names.ruleDeadLetter]) {
-    const queues = { deadLetterQueue, provisioningQueue: names.queue };
-    for await (const outcome of replayDeadLetters(clients.sqs, run, queues, { ...options, limit: left })) {
+    for await (const outcome of replayDeadLetters({ ...shared, deadLetterQueue }, run, { ...options, limit: left })) {
       left -= 1;
       yield outcome;
     }

@@ -6,13 +6,17 @@ import {
   type KeyRecord,
   type KeyState,
   type ObservedTenantKey,
+  offboardingStep,
   type Plan,
   plan,
+  profileOf,
   type RoleArn,
   type TenantId,
   TenantKeysError,
+  targetOf,
 } from "@tenantkeys/core";
 import type { Clients } from "../clients.ts";
+import { keyTarget } from "../held-key.ts";
 import { observeTenantKey } from "../observer.ts";
 import type { Registry } from "../registry.ts";
 import type { Run } from "../run.ts";
@@ -38,7 +42,7 @@ export interface ObservedSummary {
 export interface TenantKeyPlan {
   readonly tenantId: TenantId;
   readonly keyName: KeyName;
-  /** Absent where the registry doesn't know the key: it is planned as if it were declared with profile `default`. */
+  /** Absent where the registry doesn't know the key: it is planned as if it were declared with the stage's profile for it. */
   readonly record: KeyRecord | undefined;
   readonly observed: ObservedSummary;
   readonly plan: Plan;
@@ -51,17 +55,26 @@ export async function planTenantKey(
   tenantId: TenantId,
   keyName: KeyName,
 ): Promise<TenantKeyPlan> {
-  const record = await ports.registry.get(run, tenantId, keyName);
-  const profileName = record?.profile ?? "default";
-  const profile = ports.settings.profiles[profileName];
+  const { registry, context, settings } = ports;
+  const [record, tenant] = await Promise.all([registry.get(run, tenantId, keyName), registry.getTenant(run, tenantId)]);
+  const profileName = profileOf(settings, keyName, record?.profile);
+  const profile = settings.profiles[profileName];
   if (profile === undefined) {
     const message = `key "${keyName}" of tenant ${tenantId} has profile "${profileName}", which this stage doesn't have`;
     throw new TenantKeysError("settings_invalid", message, { tenantId, keyName, step: "plan" });
   }
-  const desired = desiredTenantKey(ports.context, tenantId, keyName, profile);
-  const recorded = record ?? { attempts: [] };
-  const observed = await observeTenantKey(ports.observing, run, desired, recorded);
-  return { tenantId, keyName, record, observed: summarize(observed), plan: plan(desired, observed, recorded) };
+  const desired = desiredTenantKey(context, tenantId, keyName, profile);
+  const observed = await observeTenantKey(ports.observing, run, desired, record ?? { attempts: [] });
+  const nowMs = run.clock.nowMs();
+  const rules = { ...profile, approvalPrincipal: settings.approvalPrincipal };
+  const offboarding =
+    tenant !== undefined && targetOf(tenant) === "leaving"
+      ? offboardingStep(tenant, rules, record?.offboardedAtMs ?? nowMs, nowMs)
+      : undefined;
+  const importParametersValid = (record?.importParameters?.expiresAtMs ?? 0) > nowMs;
+  const recorded = { ...(record ?? { attempts: [] }), importParametersValid };
+  const planned = plan(desired, observed, recorded, keyTarget(tenant, offboarding));
+  return { tenantId, keyName, record, observed: summarize(observed), plan: planned };
 }
 
 function summarize({ role, alias, taggedKeys }: ObservedTenantKey): ObservedSummary {

@@ -5,6 +5,7 @@ import { EntityFormatter } from "dynamodb-toolbox/entity/actions/format";
 import { EntityParser } from "dynamodb-toolbox/entity/actions/parse";
 import type { Clients } from "../clients.ts";
 import { narrowAwsError } from "../narrow-error.ts";
+import { readItem } from "../registry.ts";
 import { REFUSED_PARTITION, refusalEntity, refusalPartEntity, registryTable } from "../registry-table.ts";
 import type { Run } from "../run.ts";
 
@@ -37,6 +38,7 @@ export interface KeptEventFilter {
   readonly tenantId?: string | undefined;
   readonly refusalId?: string | undefined;
   readonly eventId?: string | undefined;
+  readonly code?: string | undefined;
 }
 
 /**
@@ -71,8 +73,8 @@ export async function listKeptEvents(
   throw new TenantKeysError("aws_unexpected", `dynamodb:Query: more than ${LIST_PAGES_MAX} pages of refused events`);
 }
 
-function keptEventConditions({ tenantId, refusalId, eventId }: KeptEventFilter) {
-  const wanted = Object.entries({ tenantId, refusalId, eventId }).filter(([, value]) => value !== undefined);
+function keptEventConditions({ tenantId, refusalId, eventId, code }: KeptEventFilter) {
+  const wanted = Object.entries({ tenantId, refusalId, eventId, code }).filter(([, value]) => value !== undefined);
   const values = Object.fromEntries(wanted.map(([name, value]) => [`:${name}`, value]));
   return {
     KeyConditionExpression: "pk = :pk",
@@ -133,14 +135,5 @@ async function query(clients: Clients, run: Run, input: ConstructorParameters<ty
     return await clients.documents.send(new QueryCommand(input), { abortSignal: run.signal });
   } catch (error) {
     throw narrowAwsError(error, "dynamodb:Query");
-  }
-}
-
-function readItem<T>(raw: Record<string, unknown>, read: () => T): T {
-  try {
-    return read();
-  } catch (cause) {
-    const message = `the registry item ${String(raw.pk)} / ${String(raw.sk)} can't be read`;
-    throw new TenantKeysError("record_invalid", message, { step: "read", cause });
   }
 }

@@ -1,11 +1,19 @@
 import type { TenantKeyPlan } from "@tenantkeys/aws";
-import { type Action, type KeyName, parseKeyName, parseTenantId, type TenantId } from "@tenantkeys/core";
+import {
+  type Action,
+  type KeyName,
+  type KeyRecord,
+  parseKeyName,
+  parseTenantId,
+  type TenantId,
+} from "@tenantkeys/core";
 import type { Command } from "commander";
 import { EXIT, type ExitCode, worse } from "../exit-codes.ts";
 import { identifier } from "../option-parsers.ts";
 import { errorData } from "../output.ts";
 import { plainText } from "../plain-text.ts";
 import type { Session } from "../ports.ts";
+import { waitText } from "../wait-text.ts";
 import { type Act, addExamples } from "./command.ts";
 
 interface PlanOptions {
@@ -34,7 +42,12 @@ async function keyNamesOf({ operator, run }: Session, options: PlanOptions): Pro
 }
 
 function differs({ plan, record }: TenantKeyPlan): boolean {
-  return plan.kind === "refused" || plan.steps.length > 0 || record?.state !== "active";
+  return plan.kind === "refused" || plan.steps.length > 0 || record === undefined || !isSettled(record);
+}
+
+/** Nothing is under way, whatever the key waits for. */
+function isSettled({ state }: KeyRecord): boolean {
+  return state !== "provisioning" && state !== "failed";
 }
 
 function planData(planned: TenantKeyPlan) {
@@ -58,8 +71,9 @@ function describePlan(planned: TenantKeyPlan): string {
     plan.steps.forEach((step, index) => {
       lines.push(`  step ${index + 1}: ${step.map(actionText).join("; ")}`);
     });
-  } else if (record?.state === "active") {
-    lines.push("  nothing to do");
+  } else if (record !== undefined && isSettled(record)) {
+    const waits = waitText(record);
+    lines.push(waits === undefined ? "  nothing to do" : `  nothing to do now: waits for ${waits}`);
   } else {
     lines.push(`  nothing to do on AWS, but the registry says ${record?.state}: replay the tenant's sign-up`);
   }

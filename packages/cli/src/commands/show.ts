@@ -1,10 +1,20 @@
-import { type KeyRecord, parseTenantId, type TenantId, TenantKeysError } from "@tenantkeys/core";
+import {
+  type DestructionRecord,
+  type KeyRecord,
+  parseTenantId,
+  type TenantId,
+  TenantKeysError,
+} from "@tenantkeys/core";
 import type { Command } from "commander";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
+import { fieldLines } from "../field-lines.ts";
 import { keptEventTable } from "../kept-event-table.ts";
 import { identifier } from "../option-parsers.ts";
-import { plainText, timeText } from "../plain-text.ts";
+import { timeText } from "../plain-text.ts";
 import type { Session } from "../ports.ts";
+import { tenantText } from "../tenant-text.ts";
+import { readTenant } from "../wait-for-outcome.ts";
+import { waitText } from "../wait-text.ts";
 import { type Act, addExamples } from "./command.ts";
 
 const REFUSED_EVENTS_MAX = 20;
@@ -12,16 +22,18 @@ const REFUSED_EVENTS_MAX = 20;
 async function show(session: Session, options: { readonly tenantId: TenantId }): Promise<ExitCode> {
   const { operator, run, output } = session;
   const { tenantId } = options;
-  const [keys, refused] = await Promise.all([
-    operator.keysOfTenant(run, tenantId),
+  const [{ tenant, keys }, destructions, refused] = await Promise.all([
+    readTenant(session, tenantId),
+    operator.destructionsOfTenant(run, tenantId),
     operator.listRefused(run, { limit: REFUSED_EVENTS_MAX, tenantId }),
   ]);
-  if (keys.length === 0 && refused.length === 0) {
+  if (tenant === undefined && keys.length === 0 && refused.length === 0) {
     const message = `stage "${operator.settings.stage}" knows no key and no refused event of tenant ${tenantId}`;
     throw new TenantKeysError("tenant_unknown", message, { tenantId });
   }
-  output.answer({ tenantId, keys, refused }, () => {
-    const sections = keys.map(describeKey);
+  output.answer({ tenantId, tenant, keys, destructions, refused }, () => {
+    const sections = tenant === undefined ? [] : [tenantText(tenant)];
+    sections.push(...keys.map(describeKey), ...destructions.map(describeDestruction));
     if (refused.length > 0) sections.push(`refused events, newest first:\n${keptEventTable(refused)}`);
     return sections.join("\n");
   });
@@ -29,30 +41,49 @@ async function show(session: Session, options: { readonly tenantId: TenantId }):
 }
 
 function describeKey(record: KeyRecord): string {
-  const { failure } = record;
-  const fields: readonly (readonly [string, string | number | undefined])[] = [
+  const { failure, importParameters, rotation } = record;
+  return fieldLines([
     ["tenant", record.tenantId],
     ["key name", record.keyName],
     ["state", record.state],
+    ["waits for", waitText(record)],
     ["key", record.keyArn],
+    ["owner", record.ownKeyArn === undefined ? undefined : "the tenant's own account"],
     ["alias", record.aliasName],
     ["role", record.roleArn],
     ["profile", record.profile],
     ["generation", record.generation],
     ["event", record.eventId],
     ["declared", timeText(record.declaredAtMs)],
-    ["active since", timeText(record.activeAtMs)],
+    ["active since", record.activeAtMs && timeText(record.activeAtMs)],
     ["updated", timeText(record.updatedAtMs)],
     ["in hand until", record.leaseUntilMs === 0 ? undefined : timeText(record.leaseUntilMs)],
-    ["failed", failure === undefined ? undefined : `${timeText(failure.failedAtMs)} at ${failure.step}`],
-    ["reason", failure === undefined ? undefined : `${failure.code}: ${failure.message}`],
+    ["rotated", rotation && (rotation.doneAtMs === undefined ? "under way" : timeText(rotation.doneAtMs))],
+    ["material expires", record.materialExpiresAtMs && timeText(record.materialExpiresAtMs)],
+    ["import until", importParameters && timeText(importParameters.expiresAtMs)],
+    ["last used", record.lastUsedAtMs && timeText(record.lastUsedAtMs)],
+    ["shut off", record.offboardedAtMs && timeText(record.offboardedAtMs)],
+    ["deletion asked", record.scheduledAtMs && timeText(record.scheduledAtMs)],
+    ["deletion date", record.deletionDateMs && timeText(record.deletionDateMs)],
+    ["destroyed", record.destroyedAtMs && timeText(record.destroyedAtMs)],
+    ["failed", failure && `${timeText(failure.failedAtMs)} at ${failure.step}`],
+    ["reason", failure && `${failure.code}: ${failure.message}`],
     ["next", failure?.nextAction],
-  ];
-  const width = Math.max(...fields.map(([name]) => name.length));
-  const lines = fields
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${name.padEnd(width)}  ${plainText(String(value))}`);
-  return `${lines.join("\n")}\n`;
+  ]);
+}
+
+function describeDestruction(record: DestructionRecord): string {
+  const by = (who: string | undefined) => who ?? "nobody that AWS named";
+  return fieldLines([
+    ["destroyed", `key ${record.keyName}, confirmed by KMS at ${timeText(record.confirmedGoneAtMs)}`],
+    ["key", record.keyArn],
+    ["asked by", `${by(record.requestedBy)}, event ${record.offboardingEventId}`],
+    ["reason", record.reason],
+    ["approved by", record.approvedBy.length === 0 ? undefined : record.approvedBy.join(", ")],
+    ["shut off", timeText(record.offboardedAtMs)],
+    ["deletion asked", `${timeText(record.scheduledAtMs)}, with ${record.deletionWindowDays} days' window`],
+    ["last used", record.lastUsedAtMs && timeText(record.lastUsedAtMs)],
+  ]);
 }
 
 export function addShow(program: Command, act: Act): void {

@@ -1,10 +1,11 @@
-"""EventBridge: entries that PutEvents refuses one by one, and the time that an entry brings with it."""
+"""EventBridge: entries that PutEvents refuses one by one, the time that an entry brings, what archives and replays are."""
 
 import contextvars
 import json
 
-from ministack.services import eventbridge
+from ministack.core import iam_actions
 from ministack.core.responses import json_response
+from ministack.services import eventbridge
 
 from .patching import wrap
 
@@ -54,3 +55,22 @@ def _failure(entry):
     except ValueError:
         sound = False
     return None if sound else {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
+
+
+@wrap(iam_actions, "extract_resource_arn")
+def extract_resource_arn(original, service, method, path, headers, body, query_params, region, account_id):
+    """EventBridge, "Managing access permissions": archives and replays have ARNs, and IAM checks a call against them.
+
+    ministack checks against every resource, which only a policy for "*" passes. StartReplay is checked against the
+    archive that it reads.
+    """
+    arn = original(service, method, path, headers, body, query_params, region, account_id)
+    if service != "events" or arn != "*":
+        return arn
+    try:
+        data = json.loads(body or b"{}")
+    except ValueError:
+        return arn
+    if "ReplayName" in data:
+        return data.get("EventSourceArn") or f"arn:aws:events:{region}:{account_id}:replay/{data['ReplayName']}"
+    return f"arn:aws:events:{region}:{account_id}:archive/{data['ArchiveName']}" if "ArchiveName" in data else arn

@@ -1,6 +1,7 @@
 import {
   CreateArchiveCommand,
   CreateEventBusCommand,
+  DescribeArchiveCommand,
   DescribeReplayCommand,
   PutEventsCommand,
   PutRuleCommand,
@@ -10,7 +11,7 @@ import {
 import { CreateQueueCommand, ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Emulator, startEmulator } from "./emulator.ts";
-import { type Caller, callerWith } from "./test-support.ts";
+import { assume, type Caller, callerWith, makeRole, outcome } from "./test-support.ts";
 
 const EventBusName = "replayed";
 const BUS = `arn:aws:events:eu-west-1:000000000000:event-bus/${EventBusName}`;
@@ -105,4 +106,29 @@ describe("a replay", () => {
     const { Messages } = await sqs.send(new ReceiveMessageCommand({ QueueUrl, WaitTimeSeconds: 1 }));
     expect(Messages ?? []).toEqual([]);
   });
+});
+
+test("archives and replays are named by their ARNs in the policy of who may replay", async () => {
+  const Action = ["events:DescribeArchive", "events:DescribeReplay", "events:StartReplay"];
+  const Resource = [ARCHIVE, "arn:aws:events:eu-west-1:000000000000:replay/mine-*"];
+  const role = await makeRole(root, "replayer", { allow: [{ Effect: "Allow", Action, Resource }] });
+  const { events } = await assume(emulator, root, role);
+  const start = (ReplayName: string, archive: string) =>
+    outcome(
+      events.send(
+        new StartReplayCommand({
+          ReplayName,
+          EventSourceArn: archive,
+          EventStartTime: at(0),
+          EventEndTime: at(1),
+          Destination: { Arn: BUS },
+        }),
+      ),
+    );
+  expect(await start("mine-1", ARCHIVE)).toBe("ok");
+  expect(await start("mine-2", ARCHIVE.replace("everything", "other"))).toMatch(/AccessDenied/);
+  expect(await outcome(events.send(new DescribeReplayCommand({ ReplayName: "mine-1" })))).toBe("ok");
+  expect(await outcome(events.send(new DescribeReplayCommand({ ReplayName: "all" })))).toMatch(/AccessDenied/);
+  expect(await outcome(events.send(new DescribeArchiveCommand({ ArchiveName: "everything" })))).toBe("ok");
+  expect(await outcome(events.send(new DescribeArchiveCommand({ ArchiveName: "other" })))).toMatch(/AccessDenied/);
 });

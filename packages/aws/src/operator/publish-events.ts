@@ -1,34 +1,31 @@
-/** Puts sign-ups on the bus for an operator. What the bus would lose in silence is kept in the refused store instead. */
+/** Puts events on the bus for an operator. What the bus would lose in silence is kept in the refused store instead. */
 import type { EventBridgeClient, PutEventsRequestEntry } from "@aws-sdk/client-eventbridge";
 import {
   asTenantKeysError,
-  EVENT_DETAIL_TYPES,
+  type EventIntake,
   eventForm,
   failedReply,
   failedReplyTypeOf,
   type Stage,
   TenantKeysError,
+  untakenPart,
 } from "@tenantkeys/core";
 import { type EntryOutcome, PUT_EVENTS_ENTRIES_MAX, type Publisher, putEvents } from "../publisher.ts";
 import type { RefusedStore } from "../refused-store.ts";
 import type { Run } from "../run.ts";
+import {
+  type BusEvent,
+  checkedDetail,
+  EVENT_BYTES_MAX,
+  jsonText,
+  refusal,
+  tenantIdOfEvent,
+  tooManyBytes,
+} from "./bus-event.ts";
 
-/**
- * PutEvents takes less than 1 MB a call, and CloudTrail and CloudWatch Logs still stop at 256 KB: an entry that they
- * can't show isn't sent. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
- */
-const ENTRY_BYTES_MAX = 262_144;
 const CALL_BYTES_MAX = 1_000_000;
 /** What `Time` counts in an entry's size. */
 const TIME_BYTES = 14;
-
-/** An event as EventBridge writes it, as far as it was checked: it may be one that the bus can't take. */
-export interface BusEvent {
-  readonly source: string;
-  readonly "detail-type": string;
-  readonly time?: string | undefined;
-  readonly detail?: unknown;
-}
 
 export type PublishOutcome =
   | { readonly kind: "accepted"; readonly eventId: string }
@@ -41,8 +38,8 @@ export interface PublishPorts {
   readonly eventBridge: EventBridgeClient;
   readonly busName: string;
   readonly stage: Stage;
-  /** The sources that the bus's rule takes. */
-  readonly eventSources: readonly string[];
+  /** What the bus's rule takes. */
+  readonly intake: EventIntake;
   readonly publisher: Publisher;
   /** Absent: the events are kept already, so one that is refused again stays where it is. */
   readonly refusedStore?: RefusedStore | undefined;
@@ -50,7 +47,7 @@ export interface PublishPorts {
 }
 
 /** @returns one outcome per event, in order; after a call that failed as a whole, the rest isn't tried. Never throws. */
-export async function publishSignUps(
+export async function publishEvents(
   ports: PublishPorts,
   run: Run,
   events: readonly BusEvent[],
@@ -94,25 +91,18 @@ async function sendBatch(ports: PublishPorts, run: Run, batch: readonly Sendable
 
 /** The event as an entry, or the reason why it can never become one that reaches the worker. */
 function toEntry(ports: PublishPorts, event: BusEvent): PutEventsRequestEntry | TenantKeysError {
-  const { source, detail, time } = event;
-  const type = event["detail-type"];
-  if (typeof detail !== "object" || detail === null || Array.isArray(detail)) {
-    const message = "detail: expected a JSON object, which is all that EventBridge takes";
-    return refusal("event_not_json", message, "detail", event);
-  }
+  const { source, time, "detail-type": type } = event;
+  const text = checkedDetail(event);
+  if (text instanceof TenantKeysError) return text;
   // The bus accepts what no rule takes, and drops it.
-  if (!ports.eventSources.includes(source)) {
-    const message = `source: "${source.slice(0, 80)}" may not sign tenants up; this stage takes: ${ports.eventSources.join(", ")}`;
-    return refusal("event_type_unknown", message, "source", event);
+  const untaken = untakenPart(ports.intake, source, type);
+  if (untaken !== undefined) {
+    const message =
+      untaken === "source"
+        ? `source: "${source.slice(0, 80)}" may not send ${type}; this stage takes: ${ports.intake.eventSources.join(", ")}`
+        : `detail-type: "${type.slice(0, 80)}" is not an event that this stage reads from the bus`;
+    return refusal("event_type_unknown", message, untaken, event);
   }
-  if (!EVENT_DETAIL_TYPES.some((known) => known === type)) {
-    return refusal("event_type_unknown", `detail-type: "${type.slice(0, 80)}" is not a sign-up`, "detail-type", event);
-  }
-  if (time !== undefined && Number.isNaN(Date.parse(time))) {
-    return refusal("event_invalid", `time: "${time.slice(0, 80)}" is not a date`, "time", event);
-  }
-  const text = jsonText(detail);
-  if (text === undefined) return refusal("event_too_large", "detail: nests too deep to be written", "detail", event);
   const entry: PutEventsRequestEntry = {
     EventBusName: ports.busName,
     Source: source,
@@ -122,18 +112,7 @@ function toEntry(ports: PublishPorts, event: BusEvent): PutEventsRequestEntry | 
     ...(time === undefined ? {} : { Time: new Date(time) }),
   };
   const bytes = entryBytes(entry);
-  if (bytes <= ENTRY_BYTES_MAX) return entry;
-  const message = `the event holds ${bytes} bytes, more than the ${ENTRY_BYTES_MAX} that are sent`;
-  return refusal("event_too_large", message, "detail", event);
-}
-
-/** Undefined where brackets nest so deep that JSON.stringify overflows the stack, which JSON.parse doesn't. */
-function jsonText(value: unknown): string | undefined {
-  try {
-    return JSON.stringify(value);
-  } catch {
-    return undefined;
-  }
+  return bytes <= EVENT_BYTES_MAX ? entry : tooManyBytes(event, bytes);
 }
 
 function entryBytes({ Source, DetailType, Detail }: PutEventsRequestEntry): number {
@@ -182,11 +161,11 @@ async function outcomeOf(
 /** Kept first, said second, as the worker does it. */
 async function refuse(ports: PublishPorts, run: Run, event: BusEvent, error: TenantKeysError): Promise<PublishOutcome> {
   if (ports.refusedStore === undefined) return { kind: "refused", error, refusalId: undefined };
-  const { source, "detail-type": type, time, detail } = event;
-  const body = jsonText({ source, "detail-type": type, time, detail });
+  const { source, "detail-type": type, time, account, region, detail } = event;
+  const body = jsonText({ source, "detail-type": type, time, account, region, detail });
   if (body === undefined) return { kind: "failed", error };
   const refusalId = ports.newRefusalId();
-  const replyType = failedReplyTypeOf(eventForm([], source, type)?.type);
+  const replyType = failedReplyTypeOf(eventForm(ports.intake.eventMappings, source, type)?.type);
   try {
     await ports.refusedStore.keep(run, { refusalId, receivedAtMs: run.clock.nowMs(), body }, error);
     await ports.publisher.publishReply(run, failedReply(replyType, ports.stage, refusalId, error));
@@ -194,14 +173,4 @@ async function refuse(ports: PublishPorts, run: Run, event: BusEvent, error: Ten
   } catch (unkept) {
     return { kind: "failed", error: asTenantKeysError(unkept) };
   }
-}
-
-function refusal(code: TenantKeysError["code"], message: string, field: string, event: BusEvent): TenantKeysError {
-  return new TenantKeysError(code, message, { field, step: "publish", tenantId: tenantIdOfEvent(event) });
-}
-
-/** The tenant id as sent, at most 80 characters of it: it may not be a valid one. */
-export function tenantIdOfEvent({ detail }: BusEvent): string | undefined {
-  if (typeof detail !== "object" || detail === null || !("tenantId" in detail)) return undefined;
-  return typeof detail.tenantId === "string" ? detail.tenantId.slice(0, 80) : undefined;
 }

@@ -2,7 +2,8 @@ import type { EventBridgeClient, PutEventsCommand, PutEventsResultEntry } from "
 import { parseStage, TenantKeysError } from "@tenantkeys/core";
 import { expect, test } from "vitest";
 import type { Run } from "../run.ts";
-import { type BusEvent, type PublishPorts, publishSignUps } from "./publish-sign-ups.ts";
+import type { BusEvent } from "./bus-event.ts";
+import { type PublishPorts, publishEvents } from "./publish-events.ts";
 
 const NOW_MS = 1_000_000;
 const run: Run = {
@@ -33,7 +34,7 @@ function prepare(answer: (detail: string) => PutEventsResultEntry | Error = () =
     eventBridge: { send } as unknown as EventBridgeClient,
     busName: "tenantkeys-dev",
     stage: parseStage("dev"),
-    eventSources: ["tenantkeys.application"],
+    intake: { eventSources: ["tenantkeys.application"], eventMappings: [] },
     publisher: { publishReply: async (_, reply) => void announced.push(reply.detail.code) },
     refusedStore: {
       keep: async (_, { body, receivedAtMs }, { code }) => void kept.push({ body, code, receivedAtMs }),
@@ -46,7 +47,7 @@ function prepare(answer: (detail: string) => PutEventsResultEntry | Error = () =
 test("an event goes out with its own time, as that is its generation", async () => {
   const { ports, calls } = prepare();
   const time = "2026-03-02T09:45:00Z";
-  const outcomes = await publishSignUps(ports, run, [event("a", { time }), event("b")]);
+  const outcomes = await publishEvents(ports, run, [event("a", { time }), event("b")]);
   expect(outcomes).toEqual([
     { kind: "accepted", eventId: "id" },
     { kind: "accepted", eventId: "id" },
@@ -61,7 +62,7 @@ test("an event goes out with its own time, as that is its generation", async () 
 
 test("a call carries 10 entries and less than 1 MB", async () => {
   const { ports, calls } = prepare();
-  await publishSignUps(
+  await publishEvents(
     ports,
     run,
     Array.from({ length: 21 }, (_, index) => event(`t${index}`)),
@@ -69,7 +70,7 @@ test("a call carries 10 entries and less than 1 MB", async () => {
   expect(calls.map((call) => call.length)).toEqual([10, 10, 1]);
   calls.length = 0;
   const large = (tenantId: string) => event(tenantId, { detail: { tenantId, padding: "x".repeat(250_000) } });
-  await publishSignUps(ports, run, ["a", "b", "c", "d"].map(large));
+  await publishEvents(ports, run, ["a", "b", "c", "d"].map(large));
   expect(calls.map((call) => call.length)).toEqual([3, 1]);
 });
 
@@ -86,7 +87,7 @@ test.each([
 ])("an event with %s is kept and announced, and not sent", async (_, changes, code, field) => {
   const { ports, calls, kept, announced } = prepare();
   const refused = event("a", changes);
-  const outcomes = await publishSignUps(ports, run, [refused, event("b")]);
+  const outcomes = await publishEvents(ports, run, [refused, event("b")]);
   expect(outcomes).toMatchObject([
     { kind: "refused", refusalId: "refusal-1", error: { code, details: { field } } },
     { kind: "accepted" },
@@ -99,7 +100,7 @@ test.each([
 
 test("an event that can't even be written down stays where it is", async () => {
   const { ports, kept } = prepare();
-  const outcomes = await publishSignUps(ports, run, [event("a", { detail: tooDeep })]);
+  const outcomes = await publishEvents(ports, run, [event("a", { detail: tooDeep })]);
   expect(outcomes).toMatchObject([{ kind: "failed", error: { code: "event_too_large" } }]);
   expect(kept).toEqual([]);
 });
@@ -109,14 +110,14 @@ test.each([
   ["InvalidArgument", "event_invalid"],
 ])("what the bus refuses as %s is kept", async (ErrorCode, code) => {
   const { ports, kept } = prepare((detail) => (detail.includes('"a"') ? { ErrorCode } : { EventId: "id" }));
-  const outcomes = await publishSignUps(ports, run, [event("a"), event("b")]);
+  const outcomes = await publishEvents(ports, run, [event("a"), event("b")]);
   expect(outcomes).toMatchObject([{ kind: "refused", error: { code } }, { kind: "accepted" }]);
   expect(kept).toMatchObject([{ code }]);
 });
 
 test("an entry that failed inside AWS is sent again, then left where it is", async () => {
   const { ports, calls, kept } = prepare(() => ({ ErrorCode: "InternalFailure" }));
-  expect(await publishSignUps(ports, run, [event("a")])).toMatchObject([
+  expect(await publishEvents(ports, run, [event("a")])).toMatchObject([
     { kind: "failed", error: { code: "publish_failed", details: { tenantId: "a" } } },
   ]);
   expect(calls).toHaveLength(3);
@@ -127,7 +128,7 @@ test("after a call that failed as a whole the rest isn't tried", async () => {
   const { ports, calls } = prepare((detail) =>
     detail.includes('"t10"') ? Object.assign(new Error("connect"), { code: "ECONNREFUSED" }) : { EventId: "id" },
   );
-  const outcomes = await publishSignUps(
+  const outcomes = await publishEvents(
     ports,
     run,
     Array.from({ length: 30 }, (_, index) => event(`t${index}`)),
@@ -142,13 +143,13 @@ test("an event that can't be kept is a failure, not a refusal", async () => {
   const keep = async () => {
     throw new TenantKeysError("throttled", "slow down");
   };
-  const outcomes = await publishSignUps({ ...ports, refusedStore: { keep } }, run, [event("a", { detail: 1 })]);
+  const outcomes = await publishEvents({ ...ports, refusedStore: { keep } }, run, [event("a", { detail: 1 })]);
   expect(outcomes).toMatchObject([{ kind: "failed", error: { code: "throttled" } }]);
 });
 
 test("an event that is kept already is refused without being kept again", async () => {
   const { ports, kept } = prepare();
-  const outcomes = await publishSignUps({ ...ports, refusedStore: undefined }, run, [event("a", { detail: 1 })]);
+  const outcomes = await publishEvents({ ...ports, refusedStore: undefined }, run, [event("a", { detail: 1 })]);
   expect(outcomes).toMatchObject([{ kind: "refused", refusalId: undefined }]);
   expect(kept).toEqual([]);
 });
