@@ -7,6 +7,7 @@ import {
   CRYPTOGRAPHIC_ACTIONS,
   isInCustomStore,
   isMultiRegion,
+  isReplacedToRotate,
   KEY_TAG,
   type PolicyStatement,
   policyDocument,
@@ -108,7 +109,8 @@ const makeKeys: readonly PolicyStatement[] = [
   {
     Sid: "NameKeys",
     Effect: "Allow",
-    Action: "kms:CreateAlias",
+    // An alias is only ever moved from a key to the one that replaces it.
+    Action: ["kms:CreateAlias", ...(profiles.some(isReplacedToRotate) ? ["kms:UpdateAlias"] : [])],
     Resource: arnsOfRegions.map(({ tenantAliases }) => tenantAliases),
   },
   {

@@ -139,7 +139,7 @@ describe("the provisioner's role", () => {
       {
         Sid: "NameKeys",
         Effect: "Allow",
-        Action: "kms:CreateAlias",
+        Action: ["kms:CreateAlias"],
         Resource: [`arn:aws:kms:${REGION}:${ACCOUNT_ID}:alias/tenantkeys/dev/*`],
       },
       {

@@ -1,5 +1,5 @@
 /** The worker on the in-memory AWS, for the tests of what becomes of an event. Nothing that ships imports it. */
-import { type ErrorCode, TenantKeysError } from "@tenantkeys/core";
+import { type ErrorCode, REPLY_SOURCE, TenantKeysError } from "@tenantkeys/core";
 import { type QueueMessage, type WorkerPorts, workEvent } from "./event-worker.ts";
 import { type AroundCall, InMemoryAws, portsOn } from "./in-memory-aws.test-support.ts";
 import { createTurns } from "./in-turn.ts";
@@ -72,6 +72,10 @@ export function failingWith(code: ErrorCode, change: Partial<WorkerPorts> = {}) 
   }, change);
 }
 
-/** The body of any other event about the tenant, as the bus delivers it. */
-export const tenantEvent = (type: string, generation: number, detail: object = {}): string =>
-  signUp({ generation, ...detail }, { id: `${type}-${generation}`, "detail-type": type });
+/** The body of any other event about the tenant, as the bus delivers it, or as our own schedule sends it. */
+export const tenantEvent = (type: string, generation: number, detail: object = {}): string => {
+  const source = type === "TenantKeyReviewDue" ? REPLY_SOURCE : "tenantkeys.application";
+  const keyName = type === "TenantKeyReviewDue" ? { keyName: "default" } : {};
+  const envelope = { id: `${type}-${generation}`, "detail-type": type, source };
+  return signUp({ generation, ...keyName, ...detail }, envelope);
+};

@@ -18,8 +18,10 @@ import {
   enableKeyRotation,
   getImportParameters,
   putKeyPolicy,
+  refuseDisconnectedStore,
   SPARE_KEY_DELETION_WINDOW_DAYS,
   scheduleKeyDeletion,
+  updateAlias,
 } from "./keys.ts";
 import { certainlyNotDone, errorName, narrowAwsError } from "./narrow-error.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
@@ -52,6 +54,7 @@ export interface Applied {
 interface Progress {
   keyArn: KeyArn | undefined;
   attempt: Attempt | undefined;
+  readonly previousKeyArns: readonly KeyArn[];
   importParameters: ImportParameters | undefined;
   deletionDateMs: number | undefined;
   surprised: boolean;
@@ -67,22 +70,31 @@ export async function applyPlan(
   run: Run,
   desired: DesiredTenantKey,
   steps: readonly (readonly Action[])[],
-  start: { readonly keyArn: KeyArn | undefined; readonly attempt: Attempt | undefined },
+  start: {
+    readonly keyArn: KeyArn | undefined;
+    readonly attempt: Attempt | undefined;
+    readonly previousKeyArns?: readonly KeyArn[] | undefined;
+  },
 ): Promise<Applied> {
   const progress: Progress = {
     ...start,
+    previousKeyArns: start.previousKeyArns ?? [],
     importParameters: undefined,
     deletionDateMs: undefined,
     surprised: false,
     aliasExists: false,
   };
+  const applied = (error: TenantKeysError | undefined): Applied => {
+    const { previousKeyArns: _, ...reached } = progress;
+    return { ...reached, error };
+  };
   for (const step of steps) {
     const results = await Promise.allSettled(step.map((action) => applyAction(ports, run, desired, action, progress)));
     const failed = results.find((result) => result.status === "rejected");
-    if (failed !== undefined) return { ...progress, error: narrowAwsError(failed.reason, "apply") };
+    if (failed !== undefined) return applied(narrowAwsError(failed.reason, "apply"));
     if (progress.surprised) break;
   }
-  return { ...progress, error: undefined };
+  return applied(undefined);
 }
 
 const STEP_OF_ACTION: Readonly<Record<Action["kind"], string>> = {
@@ -92,6 +104,7 @@ const STEP_OF_ACTION: Readonly<Record<Action["kind"], string>> = {
   "enable-rotation": "kms:EnableKeyRotation",
   "put-role-policy": "iam:PutRolePolicy",
   "create-alias": "kms:CreateAlias",
+  "move-alias": "kms:UpdateAlias",
   "admit-tenant": "kms:PutKeyPolicy",
   "obtain-import-parameters": "kms:GetParametersForImport",
   "enable-key": "kms:EnableKey",
@@ -128,7 +141,7 @@ async function applyAction(
       return;
     }
     if (isRoleAction(kind)) return await applyToRole(ports, run, desired, kind, progress);
-    const keyArn = progress.keyArn;
+    const keyArn = ("keyArn" in action ? action.keyArn : undefined) ?? progress.keyArn;
     if (keyArn === undefined) throw new TenantKeysError("aws_unexpected", `${step}: no key to apply it to`, { step });
     await untilVisible(run, ports.visibilityBudgetMs, isNotVisibleYet, async () => {
       checkDeadline(run, step);
@@ -162,6 +175,9 @@ async function applyCreateKey(
   const attemptId = progress.attempt?.attemptId;
   if (attemptId === undefined) throw new TenantKeysError("aws_unexpected", "kms:CreateKey: no attempt was recorded");
   try {
+    if (desired.customKeyStoreId !== undefined) {
+      await refuseDisconnectedStore(ports.clients, run, desired.customKeyStoreId);
+    }
     await ports.createKeyLimiter.takeTurn(run, "kms:CreateKey");
     checkDeadline(run, "kms:CreateKey");
   } catch (error) {
@@ -202,12 +218,14 @@ async function applyToKey(
       if (desired.rotationPeriodDays === undefined) return;
       return enableKeyRotation(clients, run, keyArn, desired.rotationPeriodDays);
     case "put-role-policy":
-      return putRolePolicy(clients, run, desired.role, desired.rolePolicy(keyArn));
+      return putRolePolicy(clients, run, desired.role, desired.rolePolicy(keyArn, ...progress.previousKeyArns));
     case "create-alias":
       if (await createAlias(clients, run, desired.aliasName, keyArn)) return;
       progress.surprised = true;
       progress.aliasExists = true;
       return;
+    case "move-alias":
+      return updateAlias(clients, run, desired.aliasName, keyArn);
     case "admit-tenant":
       refuseUncontained(desired);
       return putKeyPolicy(clients, run, keyArn, desired.admittedPolicy);

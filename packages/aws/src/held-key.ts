@@ -1,5 +1,6 @@
 /** A key whose lease this run holds: observe, plan and apply until AWS is as declared, and record what was reached. */
 import {
+  ATTEMPT_TAG,
   ATTEMPTS_MAX,
   type Attempt,
   type AttemptId,
@@ -7,6 +8,7 @@ import {
   DAY_MS,
   type DesiredTenantKey,
   desiredTenantKey,
+  type KeyArn,
   type KeyProfile,
   type KeyRecord,
   type KeyTarget,
@@ -17,6 +19,7 @@ import {
   parseAttemptId,
   plan,
   type RecordedKeys,
+  samePolicy,
   TenantKeysError,
   type TenantRecord,
   targetOf,
@@ -71,23 +74,31 @@ export class HeldKey {
    * @throws TenantKeysError any code; what was reached is in the record, with the reason
    */
   converge(fresh = false): Promise<KeyRecord> {
-    return this.settle(async () => {
-      const nowMs = this.#run.clock.nowMs();
-      const offboarding = this.#offboardingStep(nowMs);
-      const target = keyTarget(this.#tenant, offboarding);
-      const lastUsedAtMs = await this.#readLastUse(target);
-      const { desired } = this;
-      const reached = await this.#reach(desired, target, fresh);
-      const { record, destruction } = recordOf(
-        { record: this.#record, tenant: this.#tenant, desired, offboarding, nowMs },
-        { ...reached, lastUsedAtMs },
-      );
-      const outcome = { before: this.#record.state, record };
-      await announceTransition(this.#ports, this.#run, this.#tenant, outcome);
-      await this.#ports.registry.replace(this.#run, record, this.#record.fence, destruction);
-      this.#record = record;
-      return record;
-    });
+    return this.settle(() => this.#convergeAndRelease(fresh, 0));
+  }
+
+  /** The same, within other work: the lease is kept. */
+  async reachDeclared(): Promise<void> {
+    await this.#convergeAndRelease(false, this.#record.leaseUntilMs);
+  }
+
+  async #convergeAndRelease(fresh: boolean, leaseUntilMs: number): Promise<KeyRecord> {
+    const nowMs = this.#run.clock.nowMs();
+    const offboarding = this.#offboardingStep(nowMs);
+    const target = keyTarget(this.#tenant, offboarding);
+    const lastUsedAtMs = await this.#readLastUse(target);
+    const { desired } = this;
+    const reached = await this.#reach(desired, target, fresh);
+    const { record: reachedRecord, destruction } = recordOf(
+      { record: this.#record, tenant: this.#tenant, desired, offboarding, nowMs },
+      { ...reached, lastUsedAtMs },
+    );
+    const record = { ...reachedRecord, leaseUntilMs };
+    const outcome = { before: this.#record.state, record };
+    await announceTransition(this.#ports, this.#run, this.#tenant, outcome);
+    await this.#ports.registry.replace(this.#run, record, this.#record.fence, destruction);
+    this.#record = record;
+    return record;
   }
 
   /** Does the work and, where it fails, gives the lease back with the reason. */
@@ -108,6 +119,34 @@ export class HeldKey {
     await this.#ports.registry.replace(this.#run, record, this.#record.fence);
     this.#record = record;
     return record;
+  }
+
+  /**
+   * Makes the key that is to replace the one in use, under an attempt that is recorded first. It admits nobody yet.
+   * @param begun whether an earlier run may have made it already: then it is looked for by its attempt
+   */
+  async makeReplacement(begun: boolean): Promise<KeyArn> {
+    const { desired } = this;
+    const made = begun ? await this.#findReplacement(desired) : undefined;
+    if (made !== undefined) return made;
+    await this.#openAttempt();
+    const start = { keyArn: undefined, attempt: this.#record.attempts.at(-1) };
+    const applied = await applyPlan(this.#ports, this.#run, desired, [[{ kind: "create-key" }]], start);
+    if (applied.attempt !== undefined) this.#learn(applied.attempt);
+    if (applied.error !== undefined) throw applied.error;
+    if (applied.keyArn === undefined) throw new TenantKeysError("aws_unexpected", "kms:CreateKey: no key was made");
+    return applied.keyArn;
+  }
+
+  async #findReplacement(desired: DesiredTenantKey): Promise<KeyArn | undefined> {
+    const { taggedKeys } = await this.#observe(desired);
+    const open = this.#record.attempts.filter(({ outcome }) => outcome === "open").map(({ attemptId }) => attemptId);
+    const found = taggedKeys.find(
+      ({ tags, policy }) => open.some((id) => id === tags[ATTEMPT_TAG]) && samePolicy(policy, desired.creationPolicy),
+    );
+    if (found === undefined) return undefined;
+    this.#learn({ attemptId: parseAttemptId(found.tags[ATTEMPT_TAG] ?? ""), outcome: "created", keyArn: found.keyArn });
+    return found.keyArn;
   }
 
   #offboardingStep(nowMs: number): OffboardingStep | undefined {
@@ -134,7 +173,11 @@ export class HeldKey {
       const creates = planned.steps.some((step) => step.some((action) => action.kind === "create-key"));
       if (creates && !mayCreate) await this.#openAttempt();
       mayCreate = false;
-      const start = { keyArn: planned.keyArn, attempt: this.#record.attempts.at(-1) };
+      const start = {
+        keyArn: planned.keyArn,
+        attempt: this.#record.attempts.at(-1),
+        previousKeyArns: this.#record.previousKeyArns,
+      };
       const applied = await applyPlan(this.#ports, this.#run, desired, planned.steps, start);
       if (applied.attempt !== undefined) this.#learn(applied.attempt);
       if (applied.error !== undefined) throw applied.error;
@@ -153,9 +196,9 @@ export class HeldKey {
   }
 
   #recorded(): RecordedKeys {
-    const { keyArn, attempts, state, importParameters } = this.#record;
+    const { keyArn, attempts, state, importParameters, previousKeyArns } = this.#record;
     const importParametersValid = (importParameters?.expiresAtMs ?? 0) > this.#run.clock.nowMs();
-    return { keyArn, attempts, state, importParametersValid };
+    return { keyArn, attempts, state, previousKeyArns, importParametersValid };
   }
 
   #observe(desired: DesiredTenantKey, aliasExists = false): Promise<ObservedTenantKey> {

@@ -42,6 +42,7 @@ interface Key {
   /** Epoch milliseconds of each rotation on demand. */
   readonly rotatedAtMs: number[];
   readonly origin: string;
+  readonly keySpec: string;
   state: KeyState;
   deletionDateMs: number | undefined;
   /** Stands for the bytes that were imported first. */
@@ -58,6 +59,8 @@ export class InMemoryAws {
   readonly records = new Map<string, KeyRecord>();
   readonly tenants = new Map<string, TenantRecord>();
   readonly destructions: DestructionRecord[] = [];
+  /** Of every custom key store. */
+  storeState = "CONNECTED";
   readonly replies: Reply[] = [];
   /** The calls that took effect or were answered, in order. */
   readonly log: string[] = [];
@@ -119,6 +122,14 @@ export class InMemoryAws {
       this.aliases.set(AliasName, this.#key(TargetKeyId).arn);
       return {};
     },
+    UpdateAlias: ({ AliasName, TargetKeyId }) => {
+      if (!this.aliases.has(AliasName)) throw awsError("NotFoundException", 400);
+      this.aliases.set(AliasName, this.#key(TargetKeyId).arn);
+      return {};
+    },
+    DescribeCustomKeyStores: ({ CustomKeyStoreId }) => ({
+      CustomKeyStores: [{ CustomKeyStoreId, ConnectionState: this.storeState }],
+    }),
     EnableKeyRotation: ({ KeyId, RotationPeriodInDays }) => {
       this.#keyIn(KeyId, ["Enabled"]).rotationPeriodDays = RotationPeriodInDays;
       return {};
@@ -159,10 +170,10 @@ export class InMemoryAws {
     }),
     ImportKeyMaterial: (input) => this.#importKeyMaterial(input),
     DescribeKey: ({ KeyId }) => {
-      const { arn, state, origin, deletionDateMs, materialExpiresAtMs } = this.#key(this.#resolve(KeyId));
+      const { arn, state, origin, keySpec, deletionDateMs, materialExpiresAtMs } = this.#key(this.#resolve(KeyId));
       const date = (atMs: number | undefined) => (atMs === undefined ? undefined : new Date(atMs));
       const dates = { DeletionDate: date(deletionDateMs), ValidTo: date(materialExpiresAtMs) };
-      return { KeyMetadata: { Arn: arn, KeyState: state, Origin: origin, KeySpec: "SYMMETRIC_DEFAULT", ...dates } };
+      return { KeyMetadata: { Arn: arn, KeyState: state, Origin: origin, KeySpec: keySpec, ...dates } };
     },
     GetKeyPolicy: ({ KeyId }) => ({ Policy: this.#key(KeyId).policy }),
     GetKeyRotationStatus: ({ KeyId }) => {
@@ -211,7 +222,7 @@ export class InMemoryAws {
     return role;
   }
 
-  #createKey({ Policy, Origin, Tags: tags }: CallInput): unknown {
+  #createKey({ Policy, Origin, KeySpec, Tags: tags }: CallInput): unknown {
     const key: Key = {
       arn: `arn:aws:kms:eu-west-1:111122223333:key/${++this.#keysMade}`,
       tags: Object.fromEntries(tags.map((tag) => [tag.TagKey, tag.TagValue])),
@@ -220,6 +231,7 @@ export class InMemoryAws {
       rotationPeriodDays: undefined,
       rotatedAtMs: [],
       origin: Origin ?? "AWS_KMS",
+      keySpec: KeySpec ?? "SYMMETRIC_DEFAULT",
       state: Origin === "EXTERNAL" ? "PendingImport" : "Enabled",
       deletionDateMs: undefined,
       material: undefined,

@@ -2,11 +2,12 @@
 import {
   asTenantKeysError,
   type ErrorCode,
+  isReplacedToRotate,
   type KeyName,
   type KeyRecord,
   type LifecycleEventType,
   outcomeOf,
-  rotatesOnDemand,
+  PREVIOUS_KEYS_MAX,
   type TenantEvent,
   type TenantId,
   TenantKeysError,
@@ -84,19 +85,28 @@ function carryOut(ports: ProvisionPorts, run: Run, held: HeldKey, event: KeyEven
   }
 }
 
-async function rotate(
+type RotationEvent = EventOf<"TenantKeyRotationRequested">;
+
+async function rotate(ports: ProvisionPorts, run: Run, held: HeldKey, event: RotationEvent): Promise<KeyRecord> {
+  const { rotation } = held.record;
+  if (rotation?.generation === event.generation && rotation.doneAtMs !== undefined) {
+    return held.write({ leaseUntilMs: 0 });
+  }
+  if (held.desired.origin === "EXTERNAL") {
+    const message = "the next material of a key with imported material is its customer's to bring: add a key, and move";
+    throw new TenantKeysError("rotation_unsupported", message, { step: "kms:RotateKeyOnDemand" });
+  }
+  return isReplacedToRotate(held.desired) ? rotateByNewKey(run, held, event) : rotateInKms(ports, run, held, event);
+}
+
+async function rotateInKms(
   ports: ProvisionPorts,
   run: Run,
   held: HeldKey,
-  { generation }: EventOf<"TenantKeyRotationRequested">,
+  { generation }: RotationEvent,
 ): Promise<KeyRecord> {
   const { keyArn, rotation } = held.record;
   if (keyArn === undefined) throw new TenantKeysError("record_invalid", "an active record lacks its key");
-  if (rotation?.generation === generation && rotation.doneAtMs !== undefined) return held.write({ leaseUntilMs: 0 });
-  if (!rotatesOnDemand(held.desired)) {
-    const message = `KMS can't rotate a key of origin ${held.desired.origin} and spec ${held.desired.keySpec} on demand`;
-    throw new TenantKeysError("rotation_unsupported", message, { step: "kms:RotateKeyOnDemand" });
-  }
   const begun = rotation?.generation === generation ? rotation : undefined;
   const startedAtMs = begun?.startedAtMs ?? run.clock.nowMs();
   if (begun === undefined) await held.write({ rotation: { generation, startedAtMs } });
@@ -104,6 +114,42 @@ async function rotate(
   if (!done) await rotateOnDemand(ports.clients, run, keyArn);
   const doneAtMs = run.clock.nowMs();
   return held.write({ rotation: { generation, startedAtMs, doneAtMs }, leaseUntilMs: 0, failure: undefined });
+}
+
+/**
+ * For keys that KMS can't rotate (custom key stores, HMAC, asymmetric): a new key takes over name and tenant, and the old
+ * one stays usable for what it encrypted. Recorded step by step: the intent, then which key replaces which; what is
+ * left after that, the plan of any later run does.
+ * https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys-manually.html
+ */
+async function rotateByNewKey(run: Run, held: HeldKey, { generation }: RotationEvent): Promise<KeyRecord> {
+  const { keyArn: replacedKeyArn, previousKeyArns = [], rotation } = held.record;
+  if (replacedKeyArn === undefined) throw new TenantKeysError("record_invalid", "an active record lacks its key");
+  if (previousKeyArns.length >= PREVIOUS_KEYS_MAX) {
+    const message = `the key was replaced ${previousKeyArns.length} times, and all of them are kept`;
+    throw new TenantKeysError("quota_exceeded", message, { step: "kms:CreateKey" });
+  }
+  const begun = rotation?.generation === generation ? rotation : undefined;
+  const startedAtMs = begun?.startedAtMs ?? run.clock.nowMs();
+  if (begun === undefined) await held.write({ rotation: { generation, startedAtMs } });
+  if (begun?.replacedKeyArn === undefined) {
+    const keyArn = await held.makeReplacement(begun !== undefined);
+    await held.write({
+      keyArn,
+      previousKeyArns: [...previousKeyArns, replacedKeyArn],
+      // The replaced key's own attempt is over; those that may have left a spare are still to be looked for.
+      attempts: held.record.attempts.filter((attempt) => attempt.outcome === "open" || attempt.keyArn === keyArn),
+      rotation: { generation, startedAtMs, replacedKeyArn },
+    });
+  }
+  const replaced = held.record.rotation?.replacedKeyArn;
+  await held.reachDeclared();
+  const doneAtMs = run.clock.nowMs();
+  return held.write({
+    rotation: { generation, startedAtMs, replacedKeyArn: replaced, doneAtMs },
+    leaseUntilMs: 0,
+    failure: undefined,
+  });
 }
 
 const DAYS_UNTIL_EXPIRY_MAX = 365;

@@ -3,6 +3,7 @@ import {
   CancelKeyDeletionCommand,
   CreateAliasCommand,
   CreateKeyCommand,
+  DescribeCustomKeyStoresCommand,
   DescribeKeyCommand,
   DisableKeyCommand,
   EnableKeyCommand,
@@ -17,6 +18,7 @@ import {
   type OriginType,
   PutKeyPolicyCommand,
   ScheduleKeyDeletionCommand,
+  UpdateAliasCommand,
 } from "@aws-sdk/client-kms";
 import { GetResourcesCommand } from "@aws-sdk/client-resource-groups-tagging-api";
 import {
@@ -76,6 +78,31 @@ export async function createAlias(clients: Clients, run: Run, alias: AliasName, 
     if (errorName(error) === "AlreadyExistsException") return false;
     throw error;
   }
+}
+
+/** KMS wants the old and the new key of one type and usage, which two keys of one profile are. */
+export async function updateAlias(clients: Clients, run: Run, alias: AliasName, keyArn: KeyArn): Promise<void> {
+  const command = new UpdateAliasCommand({ AliasName: alias, TargetKeyId: keyArn });
+  await clients.kms.send(command, { abortSignal: run.signal });
+}
+
+/**
+ * CreateKey in a store that isn't connected fails as well; asked before, it costs no attempt and says what to do.
+ * https://docs.aws.amazon.com/kms/latest/developerguide/key-store-overview.html
+ * @throws TenantKeysError `key_store_unavailable`
+ */
+export async function refuseDisconnectedStore(clients: Clients, run: Run, storeId: string): Promise<void> {
+  const step = "kms:DescribeCustomKeyStores";
+  const answer = await clients.kms
+    .send(new DescribeCustomKeyStoresCommand({ CustomKeyStoreId: storeId }), { abortSignal: run.signal })
+    .catch((error) => {
+      throw narrowAwsError(error, step);
+    });
+  const store = answer.CustomKeyStores?.find(({ CustomKeyStoreId }) => CustomKeyStoreId === storeId);
+  if (store?.ConnectionState === "CONNECTED") return;
+  const state = store === undefined ? "isn't known to KMS here" : `is ${store.ConnectionState}`;
+  const code = store?.ConnectionErrorCode === undefined ? "" : ` (${store.ConnectionErrorCode})`;
+  throw new TenantKeysError("key_store_unavailable", `${step}: custom key store ${storeId} ${state}${code}`, { step });
 }
 
 export async function enableKeyRotation(clients: Clients, run: Run, keyArn: KeyArn, periodDays: number): Promise<void> {

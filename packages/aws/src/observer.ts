@@ -34,7 +34,12 @@ export async function observeTenantKey(
     readKey(clients, run, desired.aliasName),
     findKeysByTags(clients, run, desired.keyOwnership),
   ]);
-  const known = [recorded.keyArn, ...recorded.attempts.map((attempt) => attempt.keyArn), ...tagged];
+  const known = [
+    recorded.keyArn,
+    ...(recorded.previousKeyArns ?? []),
+    ...recorded.attempts.map((attempt) => attempt.keyArn),
+    ...tagged,
+  ];
   const aliasKey = alias.kind === "read" ? alias.key : undefined;
   const others = new Set(known.filter((arn) => arn !== undefined && arn !== aliasKey?.keyArn));
   const readings = await readKeys(clients, run, [...others].slice(0, KEYS_MAX) as KeyArn[]);

@@ -102,7 +102,8 @@ function scheduled({ record, nowMs }: Reaching, reached: Reached): KeyRecord {
   return {
     ...dated,
     state: "pending-deletion",
-    keyArn: reached.keyArn,
+    // A predecessor may outlive the key by an hour; the record stays about the key.
+    keyArn: record.keyArn ?? reached.keyArn,
     offboardedAtMs: record.offboardedAtMs ?? nowMs,
     scheduledAtMs: record.scheduledAtMs ?? nowMs,
     lastUsedAtMs: reached.lastUsedAtMs,

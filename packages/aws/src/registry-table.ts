@@ -76,7 +76,13 @@ export function keyEntity(table: RegistryTable) {
         importToken: string(),
         expiresAtMs: number(),
       }).optional(),
-      rotation: map({ generation: number(), startedAtMs: number(), doneAtMs: number().optional() }).optional(),
+      previousKeyArns: list(string()).optional(),
+      rotation: map({
+        generation: number(),
+        startedAtMs: number(),
+        doneAtMs: number().optional(),
+        replacedKeyArn: string().optional(),
+      }).optional(),
     }),
     computeKey: ({ tenantId, keyName }: { tenantId: string; keyName: string }) => ({
       pk: `${TENANT_PREFIX}${tenantId}`,

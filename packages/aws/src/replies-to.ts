@@ -141,7 +141,12 @@ function destruction(tenant: TenantRecord, record: KeyRecord) {
 
 function operationReplies(context: StageContext, event: TenantEvent, record: KeyRecord): readonly Reply[] {
   if (event.type === "TenantKeyRotationRequested") {
-    return [keyReply("TenantKeyRotated", repliedKey(context, record, event), { rotation: "on-demand" })];
+    const { replacedKeyArn: previousKeyArn } = record.rotation ?? {};
+    const how =
+      previousKeyArn === undefined
+        ? ({ rotation: "on-demand" } as const)
+        : ({ rotation: "new-key", previousKeyArn } as const);
+    return [keyReply("TenantKeyRotated", repliedKey(context, record, event), how)];
   }
   if (event.type !== "TenantKeyMaterialSupplied") return [];
   const { materialExpiresAtMs: atMs } = record;

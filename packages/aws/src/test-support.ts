@@ -66,6 +66,8 @@ export interface CallInput {
   readonly RotationPeriodInDays: number;
   readonly PendingWindowInDays: number;
   readonly Origin: string | undefined;
+  readonly KeySpec: string | undefined;
+  readonly CustomKeyStoreId: string | undefined;
   readonly ImportToken: Uint8Array;
   readonly EncryptedKeyMaterial: Uint8Array;
   readonly ValidTo: Date | undefined;

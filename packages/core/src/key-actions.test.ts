@@ -119,10 +119,11 @@ test("the provisioner gets what a key of the profile needs, and what it can't ha
     administerActions(exampleProfile(changes)).filter((action) => !plain.includes(action));
   const onDemand = ["kms:ListKeyRotations", "kms:RotateKeyOnDemand"];
   expect(beyond({})).toEqual(["kms:EnableKeyRotation", ...onDemand]);
+  expect(plain).toContain("kms:UpdateAlias");
   expect(beyond({ keySpec: "RSA_2048" })).toEqual([]);
   expect(beyond({ origin: "AWS_CLOUDHSM", customKeyStoreId: "cks-1" })).toEqual([]);
   expect(beyond({ origin: "EXTERNAL_KEY_STORE", customKeyStoreId: "cks-1" })).toEqual([]);
-  expect(beyond({ origin: "EXTERNAL" })).toEqual(["kms:GetParametersForImport", "kms:ImportKeyMaterial", ...onDemand]);
+  expect(beyond({ origin: "EXTERNAL" })).toEqual(["kms:GetParametersForImport", "kms:ImportKeyMaterial"]);
   expect(beyond({ replicaRegions: ["eu-central-1"] })).toEqual([
     "kms:EnableKeyRotation",
     "kms:ListKeyRotations",

@@ -3,7 +3,7 @@
  * change who may, who audits it can do neither (a test proves it).
  * https://docs.aws.amazon.com/kms/latest/developerguide/kms-api-permissions-reference.html
  */
-import { isMultiRegion, type KeyProfile, keyUsage, rotatesAutomatically, rotatesOnDemand } from "./key-profile.ts";
+import { isMultiRegion, isReplacedToRotate, type KeyProfile, keyUsage, rotatesAutomatically } from "./key-profile.ts";
 
 /** What the tenant's role may do under the action profile `full`. */
 export const USE_ACTIONS = [
@@ -68,7 +68,7 @@ const ADMINISTER_ANY_KEY = [
   "kms:ListResourceTags",
   "kms:PutKeyPolicy",
 ] as const;
-const ROTATE_ON_DEMAND_ACTIONS = ["kms:ListKeyRotations", "kms:RotateKeyOnDemand"] as const;
+const ROTATE_ACTIONS = ["kms:EnableKeyRotation", "kms:ListKeyRotations", "kms:RotateKeyOnDemand"] as const;
 const IMPORT_ACTIONS = ["kms:GetParametersForImport", "kms:ImportKeyMaterial"] as const;
 
 /**
@@ -80,8 +80,8 @@ export function administerActions(
 ): readonly string[] {
   return [
     ...ADMINISTER_ANY_KEY,
-    ...(rotatesAutomatically(profile) ? ["kms:EnableKeyRotation"] : []),
-    ...(rotatesOnDemand(profile) ? ROTATE_ON_DEMAND_ACTIONS : []),
+    ...(rotatesAutomatically(profile) ? ROTATE_ACTIONS : []),
+    ...(isReplacedToRotate(profile) ? ["kms:UpdateAlias"] : []),
     ...(profile.origin === "EXTERNAL" ? IMPORT_ACTIONS : []),
     ...(isMultiRegion(profile) ? ["kms:ReplicateKey"] : []),
   ].sort();
@@ -90,10 +90,10 @@ export function administerActions(
 /** What the provisioner may do with a key of any profile that a tenant uses. */
 export const ADMINISTER_ACTIONS: readonly string[] = [
   ...ADMINISTER_ANY_KEY,
-  ...ROTATE_ON_DEMAND_ACTIONS,
+  ...ROTATE_ACTIONS,
   ...IMPORT_ACTIONS,
-  "kms:EnableKeyRotation",
   "kms:ReplicateKey",
+  "kms:UpdateAlias",
 ].sort();
 
 /** What the provisioner may also do with a key that never admitted a tenant: such a key can't have encrypted anything. */

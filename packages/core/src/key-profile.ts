@@ -96,9 +96,12 @@ export function rotatesAutomatically({ keySpec, origin }: Pick<KeyProfile, "keyS
   return keySpec === "SYMMETRIC_DEFAULT" && origin === "AWS_KMS";
 }
 
-/** Those, and symmetric ones with imported material: their next material is imported first. */
-export function rotatesOnDemand({ keySpec, origin }: Pick<KeyProfile, "keySpec" | "origin">): boolean {
-  return keySpec === "SYMMETRIC_DEFAULT" && (origin === "AWS_KMS" || origin === "EXTERNAL");
+/**
+ * Whether a key is rotated by making another that takes over its name: all that KMS can't rotate, but those whose next
+ * material is the customer's to bring. https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys-manually.html
+ */
+export function isReplacedToRotate({ keySpec, origin }: Pick<KeyProfile, "keySpec" | "origin">): boolean {
+  return !rotatesAutomatically({ keySpec, origin }) && origin !== "EXTERNAL";
 }
 
 export function isInCustomStore({ origin }: Pick<KeyProfile, "origin">): boolean {

@@ -68,7 +68,12 @@ export interface KeyRecord {
   readonly materialExpiresAtMs?: number | undefined;
   readonly importParameters?: ImportParameters | undefined;
   readonly rotation?: RotationRequest | undefined;
+  /** Keys that this one replaced, oldest first: they stay for what they encrypted or signed, and end with the tenant. */
+  readonly previousKeyArns?: readonly KeyArn[] | undefined;
 }
+
+/** KMS's own limit for rotations of one key on demand; a key that is replaced each time shouldn't outdo it unseen. */
+export const PREVIOUS_KEYS_MAX = 25;
 
 /** What a customer wraps key material with. Nothing of it is secret: the private key never leaves KMS. */
 export interface ImportParameters {
@@ -89,6 +94,8 @@ export interface RotationRequest {
   readonly generation: number;
   readonly startedAtMs: number;
   readonly doneAtMs?: number | undefined;
+  /** Of a key that KMS can't rotate: the key that a new one replaced. */
+  readonly replacedKeyArn?: KeyArn | undefined;
 }
 
 /** What stays of a key that is gone. */

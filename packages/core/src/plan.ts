@@ -12,6 +12,7 @@ import { ATTEMPT_TAG, hasTags } from "./names.ts";
 import type { KeyState, ObservedKey, ObservedTenantKey } from "./observed-state.ts";
 import { samePolicy } from "./policy-document.ts";
 
+/** What is done to a key is done to the tenant's key, unless another `keyArn` is named. */
 export type Action =
   | { readonly kind: "create-role" }
   | { readonly kind: "update-trust-policy" }
@@ -19,13 +20,14 @@ export type Action =
   | { readonly kind: "enable-rotation" }
   | { readonly kind: "put-role-policy" }
   | { readonly kind: "create-alias" }
-  | { readonly kind: "admit-tenant" }
+  | { readonly kind: "move-alias" }
+  | { readonly kind: "admit-tenant"; readonly keyArn?: KeyArn }
   | { readonly kind: "obtain-import-parameters" }
-  | { readonly kind: "enable-key" }
-  | { readonly kind: "disable-key" }
-  | { readonly kind: "shut-out-tenant" }
-  | { readonly kind: "schedule-deletion" }
-  | { readonly kind: "cancel-deletion" }
+  | { readonly kind: "enable-key"; readonly keyArn?: KeyArn }
+  | { readonly kind: "disable-key"; readonly keyArn?: KeyArn }
+  | { readonly kind: "shut-out-tenant"; readonly keyArn?: KeyArn }
+  | { readonly kind: "schedule-deletion"; readonly keyArn?: KeyArn }
+  | { readonly kind: "cancel-deletion"; readonly keyArn?: KeyArn }
   | { readonly kind: "delete-role-policy" }
   | { readonly kind: "delete-role" }
   | { readonly kind: "discard-spare-key"; readonly keyArn: KeyArn };
@@ -51,6 +53,7 @@ export interface RecordedKeys {
   readonly keyArn?: KeyArn | undefined;
   readonly attempts: readonly Attempt[];
   readonly state?: LifecycleState | undefined;
+  readonly previousKeyArns?: readonly KeyArn[] | undefined;
   /** Whether a customer holds parameters with which material can still be imported. */
   readonly importParametersValid?: boolean | undefined;
 }
@@ -66,12 +69,17 @@ export function plan(
   if (refusal !== undefined) return { kind: "refused", error: refusal };
   const key = findTenantKey(desired, observed, recorded);
   if (key instanceof TenantKeysError) return { kind: "refused", error: key };
+  const previous = previousKeys(observed, recorded);
   return ready(key?.keyArn, [
     ...reviveSteps(key, target),
+    ...previous.flatMap((one) => reviveSteps(one, target).map((step) => onKey(step, one.keyArn))),
     [...roleActions(desired, observed), ...(key === undefined ? [{ kind: "create-key" } as const] : [])],
-    configureActions(desired, observed, key, target),
+    configureActions(desired, observed, recorded, key, target),
     [...admitActions(desired, observed, key), ...importActions(desired, key, recorded)],
+    previous.flatMap((one) => onKey(admitActions(desired, observed, one), one.keyArn)),
+    moveAliasActions(observed, recorded, key),
     disableActions(key, target),
+    previous.flatMap((one) => onKey(disableActions(one, target), one.keyArn)),
     ...(desired.role.kind === "shared" ? leaveRoleSteps(desired, observed) : []),
     discardActions(desired, observed, recorded, key),
   ]);
@@ -79,6 +87,31 @@ export function plan(
 
 function ready(keyArn: KeyArn | undefined, steps: readonly (readonly Action[])[]): Plan {
   return { kind: "ready", keyArn, steps: steps.filter((step) => step.length > 0) };
+}
+
+/** The same actions, on the key that is named. */
+function onKey(actions: readonly Action[], keyArn: KeyArn): readonly Action[] {
+  return actions.map((action) => ({ ...action, keyArn }) as Action);
+}
+
+/** The keys that the tenant's key replaced, as far as they are there. */
+function previousKeys(observed: ObservedTenantKey, { previousKeyArns = [] }: RecordedKeys): readonly ObservedKey[] {
+  return keysSeen(observed).filter(({ keyArn }) => previousKeyArns.includes(keyArn));
+}
+
+function keysSeen({ alias, taggedKeys }: ObservedTenantKey): readonly ObservedKey[] {
+  if (alias.kind !== "present") return taggedKeys;
+  return [alias.key, ...taggedKeys.filter(({ keyArn }) => keyArn !== alias.key.keyArn)];
+}
+
+/** Last: applications that use the alias go over to a key that is ready. */
+function moveAliasActions(
+  { alias }: ObservedTenantKey,
+  { previousKeyArns = [] }: RecordedKeys,
+  key: ObservedKey | undefined,
+): readonly Action[] {
+  const replaced = alias.kind === "present" && previousKeyArns.includes(alias.key.keyArn);
+  return replaced && key !== undefined ? [{ kind: "move-alias" }] : [];
 }
 
 const DYING: readonly KeyState[] = ["PendingDeletion", "PendingReplicaDeletion"];
@@ -117,12 +150,16 @@ function planDeparture(
   recorded: RecordedKeys,
   target: "withdrawn" | "deleted",
 ): Plan {
-  const key = ownKey(observed, recorded);
+  const current = ownKey(observed, recorded);
+  const previous = previousKeys(observed, recorded);
+  // Gone for good is only a tenant's key of which no predecessor is left either.
+  const keys = current === undefined ? previous : [current, ...previous];
+  const [key] = keys;
   if (key !== undefined) {
+    const leavesRole = isOurRole(desired, observed) && observed.rolePolicy !== undefined;
     return ready(key.keyArn, [
-      target === "withdrawn" && DYING.includes(key.state) ? [{ kind: "cancel-deletion" }] : [],
-      withdrawActions(desired, observed, key),
-      target === "deleted" && !DYING.includes(key.state) ? [{ kind: "schedule-deletion" }] : [],
+      leavesRole ? [{ kind: "delete-role-policy" }] : [],
+      ...keys.flatMap((one) => departureSteps(desired, one, target).map((step) => onKey(step, one.keyArn))),
       discardActions(desired, observed, recorded, key),
     ]);
   }
@@ -135,11 +172,22 @@ function planDeparture(
   return ready(undefined, steps);
 }
 
-function withdrawActions(desired: DesiredTenantKey, observed: ObservedTenantKey, key: ObservedKey): readonly Action[] {
+function departureSteps(
+  desired: DesiredTenantKey,
+  key: ObservedKey,
+  target: "withdrawn" | "deleted",
+): readonly (readonly Action[])[] {
+  return [
+    target === "withdrawn" && DYING.includes(key.state) ? [{ kind: "cancel-deletion" }] : [],
+    withdrawActions(desired, key),
+    target === "deleted" && !DYING.includes(key.state) ? [{ kind: "schedule-deletion" }] : [],
+  ];
+}
+
+function withdrawActions(desired: DesiredTenantKey, key: ObservedKey): readonly Action[] {
   const actions: Action[] = [];
   if (key.state === "Enabled") actions.push({ kind: "disable-key" });
   if (!samePolicy(key.policy, desired.departingPolicy)) actions.push({ kind: "shut-out-tenant" });
-  if (isOurRole(desired, observed) && observed.rolePolicy !== undefined) actions.push({ kind: "delete-role-policy" });
   return actions;
 }
 
@@ -154,7 +202,7 @@ function leaveRoleSteps(desired: DesiredTenantKey, observed: ObservedTenantKey):
 }
 
 function ownKey(observed: ObservedTenantKey, recorded: RecordedKeys): ObservedKey | undefined {
-  const known = observed.alias.kind === "present" ? [observed.alias.key, ...observed.taggedKeys] : observed.taggedKeys;
+  const known = keysSeen(observed);
   if (recorded.keyArn !== undefined) return known.find((key) => key.keyArn === recorded.keyArn);
   return known.find((key) => isRecordedAttempt(key, recorded) && !DYING.includes(key.state));
 }
@@ -193,7 +241,9 @@ function findTenantKey(
   if (alias.kind === "unreadable") {
     return refusal("alias_taken", `${desired.aliasName} exists on a key whose policy doesn't know tenantkeys`, desired);
   }
-  const candidate = alias.kind === "present" ? alias.key : unaliasedKey(taggedKeys, recorded);
+  const { previousKeyArns = [] } = recorded;
+  const onCurrent = alias.kind === "present" && !previousKeyArns.includes(alias.key.keyArn);
+  const candidate = onCurrent ? alias.key : unaliasedKey(taggedKeys, recorded);
   if (candidate === undefined) {
     if (recorded.keyArn !== undefined) {
       return refusal(
@@ -275,13 +325,15 @@ function roleActions(desired: DesiredTenantKey, observed: ObservedTenantKey): re
 function configureActions(
   desired: DesiredTenantKey,
   observed: ObservedTenantKey,
+  { previousKeyArns = [] }: RecordedKeys,
   key: ObservedKey | undefined,
   target: KeyTarget,
 ): readonly Action[] {
   const actions: Action[] = [];
   if (mustSetRotation(desired, key, target)) actions.push({ kind: "enable-rotation" });
   const roleIsNew = observed.role === undefined;
-  const policyDiffers = key === undefined || !samePolicy(observed.rolePolicy, desired.rolePolicy(key.keyArn));
+  const policyDiffers =
+    key === undefined || !samePolicy(observed.rolePolicy, desired.rolePolicy(key.keyArn, ...previousKeyArns));
   if (desired.role.kind === "own" && (roleIsNew || policyDiffers)) actions.push({ kind: "put-role-policy" });
   if (observed.alias.kind === "absent") actions.push({ kind: "create-alias" });
   return actions;

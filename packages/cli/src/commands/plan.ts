@@ -88,6 +88,7 @@ const ACTION_TEXT: Readonly<Record<Action["kind"], string>> = {
   "put-role-policy": "put the role's policy for this key",
   "create-alias": "create the alias",
   "admit-tenant": "let the tenant's role in by the key policy",
+  "move-alias": "move the alias to the key that replaces the old one",
   "obtain-import-parameters": "obtain parameters with which key material can be imported",
   "enable-key": "enable the key",
   "disable-key": "disable the key",
