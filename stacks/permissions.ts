@@ -9,6 +9,7 @@ import {
   isMultiRegion,
   isReplacedToRotate,
   KEY_TAG,
+  KEYS_OF_ANY_ACCOUNT,
   type PolicyStatement,
   policyDocument,
   regionsOf,
@@ -86,6 +87,14 @@ const makeRoles: readonly PolicyStatement[] = [
   },
 ];
 
+/** Every account, because which accounts tenants bring keys from isn't known before; their key policies decide as well. */
+const describeKeysOfTenants: PolicyStatement = {
+  Sid: "DescribeKeysOfTenantsAccounts",
+  Effect: "Allow",
+  Action: "kms:DescribeKey",
+  Resource: KEYS_OF_ANY_ACCOUNT,
+};
+
 const makeKeys: readonly PolicyStatement[] = [
   {
     // Every resource, because a key has no ARN before it is made; our request tag narrows it to keys of this stage.
@@ -122,6 +131,7 @@ const makeKeys: readonly PolicyStatement[] = [
     Action: "kms:DescribeKey",
     Resource: everyKey,
   },
+  ...(settings.tenantOwnedKeys ? [describeKeysOfTenants] : []),
   ...(profiles.some(isMultiRegion) ? [makeMultiRegionServiceRole()] : []),
   ...(profiles.some(isInCustomStore) ? [findCustomStores()] : []),
   {
@@ -285,6 +295,7 @@ const audit: readonly PolicyStatement[] = [
   },
   // Every resource, because tag:GetResources knows no narrower one. It reads names and tags, nothing else.
   { Sid: "FindKeysByTag", Effect: "Allow", Action: "tag:GetResources", Resource: "*" },
+  ...(settings.tenantOwnedKeys ? [describeKeysOfTenants] : []),
 ];
 
 export const auditorRole = new aws.iam.Role(

@@ -52,7 +52,7 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-/** As a customer would. */
+/** As docs/byok.md tells a customer to. */
 function wrap({ publicKey }: ImportParameters, material: Buffer): string {
   const [key, plain, wrapped] = ["key.der", "plain.bin", "wrapped.bin"].map((name) => join(directory, name)) as [
     string,

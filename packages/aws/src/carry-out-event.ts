@@ -1,9 +1,11 @@
 /** From an event to the part of the code that carries it out. */
 import {
   asTenantKeysError,
+  type KeyArn,
   type KeyDeclaration,
   profileOf,
   type TenantEvent,
+  TenantKeysError,
   type TenantRecord,
 } from "@tenantkeys/core";
 import type { WorkerPorts } from "./event-worker.ts";
@@ -31,19 +33,27 @@ export async function carryOutEvent(
   switch (event.type) {
     case "TenantSignedUp":
     case "TenantKeyAdded":
-      return { event, result: { about: "sign-up", keys: await provisionKeys(ports, run, event) } };
+      return withinTenant(event, async () => ({
+        event,
+        result: { about: "sign-up", keys: await provisionKeys(ports, run, event) },
+      }));
     case "TenantKeyRotationRequested":
     case "TenantKeyMaterialSupplied":
     case "TenantKeyReviewDue":
       return { event, result: { about: "key", outcome: await carryOutKeyEvent(ports, run, event) } };
-    default: {
-      const declared = { ...event, by };
-      try {
-        return { event, result: { about: "tenant", outcome: await carryOutTenantEvent(ports, run, declared, event) } };
-      } catch (error) {
-        throw asTenantKeysError(error).within({ tenantId: event.tenantId });
-      }
-    }
+    default:
+      return withinTenant(event, async () => ({
+        event,
+        result: { about: "tenant", outcome: await carryOutTenantEvent(ports, run, { ...event, by }, event) },
+      }));
+  }
+}
+
+async function withinTenant(event: TenantEvent, work: () => Promise<DoneEvent>): Promise<DoneEvent> {
+  try {
+    return await work();
+  } catch (error) {
+    throw asTenantKeysError(error).within({ tenantId: event.tenantId });
   }
 }
 
@@ -66,10 +76,25 @@ async function provisionKeys(
   return outcomes;
 }
 
+/** @throws TenantKeysError `own_keys_not_allowed`, or `event_invalid` for a key of the stage's own account or another Region */
+function refuseOwnKey({ context, stage }: WorkerPorts, keyArn: KeyArn): void {
+  if (!stage.tenantOwnedKeys || context.roleMode === "session-tag") {
+    const reason = stage.tenantOwnedKeys ? "its tenants share one role" : "its setting tenantOwnedKeys is off";
+    throw new TenantKeysError("own_keys_not_allowed", `this stage takes no keys of tenants' own accounts: ${reason}`, {
+      step: "declare",
+    });
+  }
+  const [, , , region, accountId] = keyArn.split(":");
+  if (region === context.region && accountId !== context.accountId) return;
+  const message = `detail.keyArn: expected a key in ${context.region} of another account than the stage's, not ${keyArn}`;
+  throw new TenantKeysError("event_invalid", message, { field: "detail.keyArn", step: "declare" });
+}
+
 function declarationsOf(ports: WorkerPorts, event: KeyDeclaringEvent): readonly KeyDeclaration[] {
   const { tenantId, generation, eventId, tenantRegistrationId } = event;
   const names = event.type === "TenantSignedUp" ? event.keyNames : [event.keyName];
   const ownKeyArn = event.type === "TenantKeyAdded" ? event.keyArn : undefined;
+  if (ownKeyArn !== undefined) refuseOwnKey(ports, ownKeyArn);
   return names.map((keyName) => ({
     tenantId,
     keyName,

@@ -10,6 +10,7 @@ import {
   glanceAtEvent,
   parseTenantEvent,
   type Reply,
+  type StageSettings,
   sbtFailedReply,
   type TenantKeysError,
 } from "@tenantkeys/core";
@@ -21,7 +22,7 @@ import type { Run } from "./run.ts";
 import { retryDelaySeconds, retryLater } from "./work-queue.ts";
 
 export interface WorkerPorts extends ProvisionPorts {
-  readonly stage: EventStage & { readonly keyProfiles: Readonly<Record<string, string>> };
+  readonly stage: EventStage & Pick<StageSettings, "keyProfiles" | "tenantOwnedKeys">;
   readonly refusedStore: RefusedStore;
   readonly sqs: SQSClient;
   readonly queueUrl: string;

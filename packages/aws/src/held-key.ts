@@ -18,6 +18,7 @@ import {
   offboardingStep,
   parseAttemptId,
   plan,
+  planOwnKey,
   type RecordedKeys,
   samePolicy,
   TenantKeysError,
@@ -27,6 +28,7 @@ import {
 } from "@tenantkeys/core";
 import { applyPlan } from "./executor.ts";
 import { readLastUse } from "./key-operations.ts";
+import { refuseUnusableOwnKey } from "./keys.ts";
 import { observeTenantKey } from "./observer.ts";
 import type { ProvisionPorts } from "./ports.ts";
 import { type Reached, recordOf } from "./reached.ts";
@@ -165,10 +167,14 @@ export class HeldKey {
   }
 
   async #reach(desired: DesiredTenantKey, target: KeyTarget, fresh: boolean): Promise<Omit<Reached, "lastUsedAtMs">> {
+    const { ownKeyArn } = this.#record;
     let observed: ObservedTenantKey = fresh ? NOTHING_OBSERVED : await this.#observe(desired);
     let mayCreate = fresh;
     for (let round = 1; round <= ROUNDS_MAX; round++) {
-      const planned = plan(desired, observed, this.#recorded(), target);
+      const planned =
+        ownKeyArn === undefined
+          ? plan(desired, observed, this.#recorded(), target)
+          : planOwnKey(desired, observed, ownKeyArn, target);
       if (planned.kind === "refused") throw planned.error;
       const creates = planned.steps.some((step) => step.some((action) => action.kind === "create-key"));
       if (creates && !mayCreate) await this.#openAttempt();
@@ -182,6 +188,10 @@ export class HeldKey {
       if (applied.attempt !== undefined) this.#learn(applied.attempt);
       if (applied.error !== undefined) throw applied.error;
       if (!applied.surprised) {
+        // Not before the role is there: a key's policy can't name a role that isn't, and its owner has to be first.
+        if (ownKeyArn !== undefined && target === "usable") {
+          await refuseUnusableOwnKey(this.#ports.clients, this.#run, ownKeyArn, desired);
+        }
         const { keyArn, importParameters, deletionDateMs } = applied;
         const key = [observed.alias.kind === "present" ? observed.alias.key : undefined, ...observed.taggedKeys].find(
           (candidate) => candidate?.keyArn === keyArn,

@@ -157,6 +157,33 @@ export async function getImportParameters(clients: Clients, run: Run, keyArn: Ke
   };
 }
 
+/**
+ * Whether a key of a tenant's own account can be used as the profile says: all that its owner's policy lets us see.
+ * @throws TenantKeysError `own_key_unusable`, with the reason
+ */
+export async function refuseUnusableOwnKey(
+  clients: Clients,
+  run: Run,
+  keyArn: KeyArn,
+  wanted: { readonly keySpec: KeySpec; readonly keyUsage: KeyUsageType },
+): Promise<void> {
+  const step = "kms:DescribeKey";
+  const unusable = (reason: string, cause?: unknown) =>
+    new TenantKeysError("own_key_unusable", `${step}: ${keyArn} ${reason}`, { step, cause });
+  const metadata = await describeOwnKey(clients, run, keyArn).catch((error) => {
+    const narrowed = narrowAwsError(error, step);
+    if (errorName(error) === "NotFoundException") throw unusable("isn't there", error);
+    throw narrowed.code === "access_denied" ? unusable("doesn't let tenantkeys describe it", error) : narrowed;
+  });
+  if (metadata?.KeyState !== "Enabled") throw unusable(`is ${metadata?.KeyState ?? "in no state"}, not Enabled`);
+  if (metadata.KeySpec === wanted.keySpec && metadata.KeyUsage === wanted.keyUsage) return;
+  throw unusable(`is for ${metadata.KeyUsage} with ${metadata.KeySpec}, not ${wanted.keyUsage} with ${wanted.keySpec}`);
+}
+
+async function describeOwnKey(clients: Clients, run: Run, keyArn: KeyArn): Promise<KeyMetadata | undefined> {
+  return (await clients.kms.send(new DescribeKeyCommand({ KeyId: keyArn }), { abortSignal: run.signal })).KeyMetadata;
+}
+
 /** `denied`: its policy doesn't let us look, so it isn't one of ours. `absent`: it isn't there. */
 export type KeyReading =
   | { readonly kind: "read"; readonly key: ObservedKey }

@@ -56,7 +56,9 @@ const NOT_LEAVING = {
 
 function inPlace({ record, tenant, desired, nowMs }: Reaching, reached: Reached): KeyRecord {
   const { keyArn, observed } = reached;
-  const withoutMaterial = observed === undefined ? desired.origin === "EXTERNAL" : observed.state === "PendingImport";
+  const own = record.ownKeyArn !== undefined;
+  const pendsImport = observed === undefined ? desired.origin === "EXTERNAL" : observed.state === "PendingImport";
+  const withoutMaterial = !own && pendsImport;
   const state: LifecycleState = withoutMaterial
     ? "awaiting-material"
     : targetOf(tenant) === "disabled"
@@ -68,7 +70,8 @@ function inPlace({ record, tenant, desired, nowMs }: Reaching, reached: Reached)
     ...NOT_LEAVING,
     state,
     keyArn,
-    aliasName: desired.aliasName,
+    // Aliases lead to keys of their own account only.
+    aliasName: own ? undefined : desired.aliasName,
     roleArn: desired.role.arn,
     activeAtMs: state === "active" ? (record.activeAtMs ?? nowMs) : record.activeAtMs,
     materialExpiresAtMs,
@@ -122,7 +125,8 @@ function destroyed({ record, tenant, desired, nowMs }: Reaching, { lastUsedAtMs 
   };
   const { tenantId, keyName, keyArn, offboardedAtMs, scheduledAtMs, deletionDateMs } = record;
   const { leaving } = tenant;
-  if (keyArn === undefined || leaving === undefined) return { record: gone };
+  // A key of the tenant's own account lives on: nothing of it was destroyed.
+  if (keyArn === undefined || leaving === undefined || record.ownKeyArn !== undefined) return { record: gone };
   return {
     record: gone,
     destruction: {

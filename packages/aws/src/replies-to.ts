@@ -122,6 +122,7 @@ export async function announceTransition(
     await ports.publisher.publishReply(run, keyReply("TenantKeyDeletionScheduled", key, { deletionDate }));
   }
   if (state !== "destroyed") return;
+  if (record.ownKeyArn !== undefined) return announceSbtEnd(ports, run, tenant, record);
   const reply = keyReply("TenantKeyDestroyed", key, { destruction: destruction(tenant, record) });
   await ports.publisher.publishReply(run, reply);
   await announceSbtEnd(ports, run, tenant, record);

@@ -12,6 +12,7 @@ import { addList } from "./commands/list.ts";
 import { addOffboard } from "./commands/offboard.ts";
 import { addOutsidePolicy } from "./commands/outside-policy.ts";
 import { addPlan } from "./commands/plan.ts";
+import { addProbe } from "./commands/probe.ts";
 import { addRefused } from "./commands/refused.ts";
 import { addReinstate } from "./commands/reinstate.ts";
 import { addReplay } from "./commands/replay.ts";
@@ -94,7 +95,7 @@ async function inSession(
 const COMMANDS = [
   ...[addSignUp, addAddKey, addImport, addRotate, addSuspend, addResume],
   ...[addOffboard, addApprove, addHold, addReinstate],
-  ...[addList, addShow, addPlan, addOutsidePolicy, addReview, addReplay, addRefused],
+  ...[addList, addShow, addPlan, addProbe, addOutsidePolicy, addReview, addReplay, addRefused],
 ];
 
 function createProgram(ports: CliPorts, act: Act): Command {

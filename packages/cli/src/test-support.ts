@@ -81,6 +81,7 @@ export function fakeOperator(methods: Partial<Operator> = {}): Operator {
     replayProgress: unexpected,
     replayDeadLetters: unexpected,
     planKey: unexpected,
+    probe: unexpected,
     close: () => {},
     ...methods,
   };

@@ -155,6 +155,16 @@ const ERROR_RULES = {
     nextAction: "Check --stage, --endpoint and the Region, and that the stage is deployed.",
   },
   publish_failed: { retryable: true, nextAction: "Nothing at first: the bus didn't take an entry; it is tried again." },
+  own_keys_not_allowed: {
+    retryable: false,
+    nextAction:
+      "Set tenantOwnedKeys in stacks/stages.ts, with role mode per-tenant, and deploy; then replay the event.",
+  },
+  own_key_unusable: {
+    retryable: false,
+    nextAction:
+      "Have the key's owner mend what the message names (tenantkeys outside-policy <tenantId> prints the statements that its key policy needs), then replay the event.",
+  },
   tenant_unknown: { retryable: false, nextAction: "List the tenants with: tenantkeys list" },
   input_unreadable: {
     retryable: false,

@@ -23,6 +23,7 @@ export * from "./observed-state.ts";
 export * from "./offboarding.ts";
 export * from "./permissions-boundary.ts";
 export * from "./plan.ts";
+export * from "./plan-own-key.ts";
 export * from "./policy-document.ts";
 export * from "./role-policy.ts";
 export * from "./schema-issues.ts";

@@ -219,6 +219,30 @@ function neverDeleteEarly(context: StageContext, { deletionWindowDays }: KeyProf
   };
 }
 
+/** What the policy of a key in the tenant's own account must hold, beside what its owner keeps in it. */
+export function ownKeyPolicyStatements(
+  context: StageContext,
+  profile: Pick<KeyProfile, "keySpec" | "actions">,
+  tenantRole: RoleArn,
+): readonly PolicyStatement[] {
+  return [
+    {
+      Sid: "UseByTenantkeysTenant",
+      Effect: "Allow",
+      Principal: { AWS: tenantRole },
+      Action: [...useActions(profile)],
+      Resource: "*",
+    },
+    {
+      Sid: "DescribeByTenantkeys",
+      Effect: "Allow",
+      Principal: { AWS: [context.provisionerRoleArn, context.auditorRoleArn] },
+      Action: "kms:DescribeKey",
+      Resource: "*",
+    },
+  ];
+}
+
 export function accountPrincipal(accountId: AccountId): string {
   return `arn:aws:iam::${accountId}:root`;
 }

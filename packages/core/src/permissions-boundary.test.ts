@@ -9,6 +9,7 @@ const DEFAULTS = parseStageSettings(SETTINGS_INPUT);
 const boundary = (tenantDataActions: string[], ...profiles: readonly KeyProfile[]) =>
   tenantPermissionsBoundary(exampleContext(), {
     tenantDataActions,
+    tenantOwnedKeys: false,
     profiles: { ...DEFAULTS.profiles, ...Object.fromEntries(profiles.entries()) },
   });
 
@@ -56,4 +57,9 @@ test("keys of every Region are within the boundary once a profile has replicas",
 
 test("the default boundary fits a managed policy's 6,144 characters", () => {
   expect(characters(boundary(DEFAULTS.tenantDataActions))).toBeLessThanOrEqual(6_144);
+});
+
+test("where tenants may bring keys of their own accounts, keys of any account may be used at most, and no more is done to them", () => {
+  const { Statement } = tenantPermissionsBoundary(exampleContext(), { ...DEFAULTS, tenantOwnedKeys: true });
+  expect(Statement[0]).toMatchObject({ Resource: "arn:aws:kms:*:*:key/*", Action: [...EVERY_USE_ACTION] });
 });

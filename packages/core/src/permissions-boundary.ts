@@ -10,9 +10,16 @@ import { type PolicyDocument, type PolicyStatement, policyDocument } from "./pol
 import type { StageContext } from "./stage-context.ts";
 import type { StageSettings } from "./stage-settings.ts";
 
+/** A key's own policy decides as well, and for a key of another account it has to name our role. */
+export const KEYS_OF_ANY_ACCOUNT = "arn:aws:kms:*:*:key/*";
+
 export function tenantPermissionsBoundary(
   context: Pick<StageContext, "accountId" | "region" | "stage">,
-  { tenantDataActions, profiles }: Pick<StageSettings, "tenantDataActions" | "profiles">,
+  {
+    tenantDataActions,
+    profiles,
+    tenantOwnedKeys,
+  }: Pick<StageSettings, "tenantDataActions" | "profiles" | "tenantOwnedKeys">,
 ): PolicyDocument {
   const all = Object.values(profiles);
   // Every Region where a profile has replicas: the boundary grants nothing, and a list of Regions could outgrow it.
@@ -26,8 +33,10 @@ export function tenantPermissionsBoundary(
     tenantDataActions.length === 0
       ? []
       : [{ Sid: "TouchDataAtMost", Effect: "Allow", Action: [...tenantDataActions], Resource: "*" }];
+  // Every account, where tenants may bring keys of theirs: which accounts isn't known before they come.
+  const used = tenantOwnedKeys ? KEYS_OF_ANY_ACCOUNT : keys;
   return policyDocument([
-    { Sid: "UseKeysAtMost", Effect: "Allow", Action: [...EVERY_USE_ACTION], Resource: keys },
+    { Sid: "UseKeysAtMost", Effect: "Allow", Action: [...EVERY_USE_ACTION], Resource: used },
     ...(all.some((profile) => profile.serviceGrants) ? [grantAtMost(keys)] : []),
     ...data,
   ]);

@@ -192,7 +192,7 @@ function withdrawActions(desired: DesiredTenantKey, key: ObservedKey): readonly 
 }
 
 /** The role goes with the last of its keys. */
-function leaveRoleSteps(desired: DesiredTenantKey, observed: ObservedTenantKey): readonly (readonly Action[])[] {
+export function leaveRoleSteps(desired: DesiredTenantKey, observed: ObservedTenantKey): readonly (readonly Action[])[] {
   if (observed.role === undefined || !isOurRole(desired, observed)) return [];
   const others = observed.role.policyNames.filter((name) => name !== desired.ownRole.policyName);
   return [
@@ -207,11 +207,11 @@ function ownKey(observed: ObservedTenantKey, recorded: RecordedKeys): ObservedKe
   return known.find((key) => isRecordedAttempt(key, recorded) && !DYING.includes(key.state));
 }
 
-function isOurRole(desired: DesiredTenantKey, observed: ObservedTenantKey): boolean {
+export function isOurRole(desired: DesiredTenantKey, observed: ObservedTenantKey): boolean {
   return observed.role !== undefined && foreignRoleReasons(desired, observed).length === 0;
 }
 
-function refuseForeignRole(desired: DesiredTenantKey, observed: ObservedTenantKey): TenantKeysError | undefined {
+export function refuseForeignRole(desired: DesiredTenantKey, observed: ObservedTenantKey): TenantKeysError | undefined {
   // A stage with one shared role makes none per tenant, so one of such a name is in nobody's way.
   const differs = desired.role.kind === "shared" ? [] : foreignRoleReasons(desired, observed);
   if (differs.length === 0) return undefined;
@@ -316,7 +316,7 @@ function strangerRefusal(desired: DesiredTenantKey, key: ObservedKey): TenantKey
   return refusal("key_taken", message, desired);
 }
 
-function roleActions(desired: DesiredTenantKey, observed: ObservedTenantKey): readonly Action[] {
+export function roleActions(desired: DesiredTenantKey, observed: ObservedTenantKey): readonly Action[] {
   if (desired.role.kind === "shared") return [];
   if (observed.role === undefined) return [{ kind: "create-role" }];
   return samePolicy(observed.role.trustPolicy, desired.role.trustPolicy) ? [] : [{ kind: "update-trust-policy" }];

@@ -30,6 +30,7 @@ test("a stage needs a name and an application role; everything else has a defaul
     eventSources: ["tenantkeys.application", "sbt.control.plane"],
     eventMappings: [],
     roleMode: "per-tenant",
+    tenantOwnedKeys: false,
     approvalPrincipal: "role",
     reviewIntervalMinutes: 15,
     createKeyRatePerSecond: 5,

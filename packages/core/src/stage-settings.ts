@@ -105,6 +105,8 @@ const stageSettingsSchema = z.strictObject({
       "secretsmanager:GetSecretValue",
     ],
   ),
+  /** Whether tenants may bring keys of their own accounts, by ARN: it widens what roles may reach at most. */
+  tenantOwnedKeys: z._default(z.boolean(), false),
   profiles: z._default(z.record(z.string().check(z.regex(KEY_NAME_PATTERN)), keyProfileSchema), { default: {} }),
   /** Which profile keys of a name get where their event names none: a tenant's data classes. */
   keyProfiles: z._default(z.record(z.string().check(z.regex(KEY_NAME_PATTERN)), z.string()), {}),

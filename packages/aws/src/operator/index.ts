@@ -5,6 +5,7 @@ export * from "./dead-letters.ts";
 export * from "./list-keys.ts";
 export * from "./operator.ts";
 export * from "./plan-tenant.ts";
+export * from "./probe-key.ts";
 export * from "./publish-events.ts";
 export * from "./refused-events.ts";
 export * from "./stage-guard.ts";

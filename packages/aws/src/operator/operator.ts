@@ -4,6 +4,7 @@ import {
   type DestructionRecord,
   type KeyName,
   type KeyRecord,
+  type RoleArn,
   type Stage,
   stageArns,
   stageNames,
@@ -29,6 +30,7 @@ import { type DeadLetterOptions, type DeadLetterOutcome, replayDeadLetters } fro
 import { createFailureCodes } from "./failure-codes.ts";
 import { destructionsOfTenant, type KeyFilter, keysOfTenant, listKeys } from "./list-keys.ts";
 import { planTenantKey, type TenantKeyPlan } from "./plan-tenant.ts";
+import { type Probe, type ProbedKey, probeKey } from "./probe-key.ts";
 import { type PublishOutcome, publishEvents } from "./publish-events.ts";
 import {
   type KeptEvent,
@@ -56,6 +58,8 @@ export interface Operator extends DeployedStage {
     events: readonly BusEvent[],
     options: { readonly keepRefused: boolean },
   ): Promise<readonly PublishOutcome[]>;
+  /** Tries, as the application would and without doing it, whether a tenant's key can be used. */
+  probe(run: Run, probed: ProbedKey, applicationRoleArn: RoleArn): Promise<Probe>;
   /** Straight to the worker's queue, so that SQS says who sent them. */
   sendToQueue(run: Run, events: readonly BusEvent[]): Promise<readonly PublishOutcome[]>;
   archiveSize(run: Run): Promise<ArchiveSize>;
@@ -126,6 +130,7 @@ function createOperator(options: ClientOptions, clients: Clients, deployed: Depl
     startArchiveReplay: (run, replayName, window) => startArchiveReplay(archive, run, replayName, window),
     replayProgress: (run, replayName) => replayProgress(archive, run, replayName),
     replayDeadLetters: (run, wanted) => replayBoth(clients, run, deployed, wanted),
+    probe: (run, probed, applicationRoleArn) => probeKey(options, run, probed, applicationRoleArn),
     async planKey(run, tenantId, keyName, { asCaller }) {
       const observing = asCaller ? clients : await auditor(run);
       return planTenantKey({ ...deployed, registry, observing }, run, tenantId, keyName);

@@ -1,4 +1,12 @@
-import { type KeyName, outsideAccountPolicy, parseKeyName, type TenantId, TenantKeysError } from "@tenantkeys/core";
+import {
+  type KeyName,
+  outsideAccountPolicy,
+  ownKeyPolicyStatements,
+  parseKeyName,
+  type TenantId,
+  TenantKeysError,
+  tenantPrincipalArn,
+} from "@tenantkeys/core";
 import type { Command } from "commander";
 import { knownTenant } from "../declare.ts";
 import { withTenant } from "../event-options.ts";
@@ -12,12 +20,19 @@ import { type Act, addExamples } from "./command.ts";
 /** The document alone goes to stdout, so that it can be written to a file; who needs it is said beside it. */
 async function outsidePolicy(session: Session, tenantId: TenantId, keyName: KeyName): Promise<ExitCode> {
   const { operator, output } = session;
-  const { keyArn, profile: profileName } = keyOf(await knownTenant(session, tenantId), tenantId, keyName);
+  const { keyArn, ownKeyArn, profile: profileName } = keyOf(await knownTenant(session, tenantId), tenantId, keyName);
   const about = { tenantId, keyName };
   const profile = operator.settings.profiles[profileName];
   if (profile === undefined) {
     const message = `key "${keyName}" of tenant ${tenantId} has profile "${profileName}", which this stage doesn't have`;
     throw new TenantKeysError("settings_invalid", message, about);
+  }
+  if (ownKeyArn !== undefined) {
+    const { context } = operator;
+    const statements = ownKeyPolicyStatements(context, profile, tenantPrincipalArn(context, tenantId));
+    output.answer({ ...about, keyArn: ownKeyArn, statements }, () => `${JSON.stringify(statements, undefined, 2)}\n`);
+    output.note(`to be added, by the owner of ${ownKeyArn}, to the statements of that key's policy`);
+    return EXIT.done;
   }
   if (profile.outsideAccounts.length === 0) {
     throw new UsageError(`${tenantId}: profile "${profileName}" shares its keys with no outside account`);
@@ -34,7 +49,9 @@ async function outsidePolicy(session: Session, tenantId: TenantId, keyName: KeyN
 
 export function addOutsidePolicy(program: Command, act: Act): void {
   const command = withTenant(program.command("outside-policy"))
-    .description("print the IAM policy that an outside account needs for a key that its profile shares with it")
+    .description(
+      "print what the other account needs: an IAM policy for a key that we share, or the key policy of a key that it brings",
+    )
     .option("--key-name <name>", "the key", identifier(parseKeyName), parseKeyName("default"))
     .action((tenantId: TenantId, { keyName }: { readonly keyName: KeyName }) =>
       act((session) => outsidePolicy(session, tenantId, keyName)),

@@ -1,0 +1,44 @@
+/**
+ * The plan for a key of the tenant's own account. The key isn't ours: it is never made, rotated, disabled, deleted, and
+ * its policy never changed. What is ours is the tenant's role, and whether its policy names the key.
+ */
+import type { DesiredTenantKey } from "./desired-state.ts";
+import type { KeyArn } from "./ids.ts";
+import type { ObservedTenantKey } from "./observed-state.ts";
+import {
+  type Action,
+  isOurRole,
+  type KeyTarget,
+  leaveRoleSteps,
+  type Plan,
+  refuseForeignRole,
+  roleActions,
+} from "./plan.ts";
+import { samePolicy } from "./policy-document.ts";
+
+export function planOwnKey(
+  desired: DesiredTenantKey,
+  observed: ObservedTenantKey,
+  ownKeyArn: KeyArn,
+  target: KeyTarget,
+): Plan {
+  if (target === "deleted" || target === "withdrawn") {
+    const steps = target === "deleted" ? leaveRoleSteps(desired, observed) : [shutOutActions(desired, observed)];
+    return { kind: "ready", keyArn: target === "deleted" ? undefined : ownKeyArn, steps: steps.filter(isNotEmpty) };
+  }
+  const refusal = refuseForeignRole(desired, observed);
+  if (refusal !== undefined) return { kind: "refused", error: refusal };
+  const admitted = observed.role !== undefined && samePolicy(observed.rolePolicy, desired.rolePolicy(ownKeyArn));
+  const letIn: readonly Action[] = admitted ? [] : [{ kind: "put-role-policy" }];
+  const steps = [roleActions(desired, observed), target === "usable" ? letIn : shutOutActions(desired, observed)];
+  return { kind: "ready", keyArn: ownKeyArn, steps: steps.filter(isNotEmpty) };
+}
+
+function shutOutActions(desired: DesiredTenantKey, observed: ObservedTenantKey): readonly Action[] {
+  const letIn = isOurRole(desired, observed) && observed.rolePolicy !== undefined;
+  return letIn ? [{ kind: "delete-role-policy" }] : [];
+}
+
+function isNotEmpty(step: readonly Action[]): boolean {
+  return step.length > 0;
+}
