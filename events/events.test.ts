@@ -274,6 +274,7 @@ const FIELDS: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   keyName: or(names),
   profile: or(names),
   keyArn: or(fc.constantFrom("arn:aws:kms:eu-west-1:444455556666:key/mrk-1", "arn:aws:kms:eu-west-1:4:key/1")),
+  xksKeyId: or(fc.stringMatching(/^[A-Za-z0-9_.-]{1,10}$/)),
   reason: or(fc.string({ maxLength: 300 }), fc.string({ unit: "binary", maxLength: 300 })),
   offboardingGeneration: or(fc.maxSafeNat()),
   encryptedKeyMaterial: or(base64, fc.base64String()),

@@ -25,11 +25,12 @@ const DENIED = "AccessDeniedException";
 const ALIAS = "alias/tenantkeys/production/acme/default";
 
 let dev: LocalStage;
+let production: LocalStage;
 let keyArn: string;
 
 beforeAll(async () => {
   dev = await sharedStage({ stage: "dev" });
-  const production = await sharedStage({ stage: "production", emulator: dev.emulator });
+  production = await sharedStage({ stage: "production", emulator: dev.emulator });
   await Promise.all([deliver(dev, signUpEnvelope("acme")), deliver(production, signUpEnvelope("acme"))]);
   await untilActive(dev, "acme");
   keyArn = (await untilActive(production, "acme")).keyArn ?? "";
@@ -65,6 +66,15 @@ const onlyDenied = (outcomes: Readonly<Record<string, string>>) =>
   Object.fromEntries(Object.keys(outcomes).map((name) => [name, DENIED]));
 
 describe("a production key", () => {
+  it("is seen and used by production's own: what is refused below could work", async () => {
+    const provisioner = sessionOf(production.at, await provisionerCredentials(production));
+    const tenant = await tenantSession(production, "acme");
+    const Plaintext = Buffer.from("x");
+
+    expect(await outcome(provisioner.kms.send(new DescribeKeyCommand({ KeyId: ALIAS })))).toBe("worked");
+    expect(await outcome(tenant.kms.send(new EncryptCommand({ KeyId: keyArn, Plaintext })))).toBe("worked");
+  });
+
   it("isn't seen, used or changed by the dev stage's provisioner", async () => {
     const outcomes = await tryAll(sessionOf(dev.at, await provisionerCredentials(dev)));
     expect(outcomes).toEqual(onlyDenied(outcomes));

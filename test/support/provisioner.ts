@@ -63,6 +63,7 @@ export function provisionerPorts({ at, credentials, settings, context, hook }: P
   const names = stageNames(settings.stage);
   return {
     clients,
+    clientsIn: (region) => createClients({ ...at, region, credentials }),
     sqs: clients.sqs,
     queueUrl: `${at.endpoint}/${context.accountId}/${names.queue}`,
     context,

@@ -9,6 +9,7 @@ import {
   type TenantRecord,
 } from "@tenantkeys/core";
 import type { WorkerPorts } from "./event-worker.ts";
+import { refuseMissingXksKey } from "./external-key-store.ts";
 import { carryOutKeyEvent, type KeyEventOutcome } from "./key-events.ts";
 import { type ProvisionOutcome, provisionTenantKey } from "./provision-tenant-key.ts";
 import type { Run } from "./run.ts";
@@ -95,13 +96,10 @@ function declarationsOf(ports: WorkerPorts, event: KeyDeclaringEvent): readonly 
   const names = event.type === "TenantSignedUp" ? event.keyNames : [event.keyName];
   const ownKeyArn = event.type === "TenantKeyAdded" ? event.keyArn : undefined;
   if (ownKeyArn !== undefined) refuseOwnKey(ports, ownKeyArn);
-  return names.map((keyName) => ({
-    tenantId,
-    keyName,
-    generation,
-    profile: profileOf(ports.stage, keyName, event.profile),
-    eventId,
-    tenantRegistrationId,
-    ownKeyArn,
-  }));
+  const xksKeyId = event.type === "TenantKeyAdded" ? event.xksKeyId : undefined;
+  return names.map((keyName) => {
+    const profile = profileOf(ports.stage, keyName, event.profile);
+    refuseMissingXksKey(ports.profiles[profile], xksKeyId);
+    return { tenantId, keyName, generation, profile, eventId, tenantRegistrationId, ownKeyArn, xksKeyId };
+  });
 }

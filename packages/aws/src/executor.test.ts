@@ -35,6 +35,7 @@ async function apply(change: Change = {}): Promise<Applied & { readonly calls: r
   });
   const ports = {
     clients,
+    clientsIn: () => clients,
     createKeyLimiter: change.limiter ?? createRateLimiter(1000),
     visibilityBudgetMs: change.visibilityBudgetMs ?? 10_000,
   };

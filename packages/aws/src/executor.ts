@@ -6,6 +6,7 @@ import {
   type DesiredTenantKey,
   type ImportParameters,
   type KeyArn,
+  type Region,
   TenantKeysError,
 } from "@tenantkeys/core";
 import type { Clients } from "./clients.ts";
@@ -30,6 +31,8 @@ import { checkDeadline, type Run, untilVisible } from "./run.ts";
 
 export interface ExecutorPorts {
   readonly clients: Clients;
+  /** The clients of another Region, for the replicas of multi-Region keys; the same each time. */
+  clientsIn(region: Region): Clients;
   readonly createKeyLimiter: RateLimiter;
   /** How long an answer that says "I can't see the role (or key) yet" is waited out. */
   readonly visibilityBudgetMs: number;
@@ -55,6 +58,7 @@ interface Progress {
   keyArn: KeyArn | undefined;
   attempt: Attempt | undefined;
   readonly previousKeyArns: readonly KeyArn[];
+  readonly xksKeyId?: string | undefined;
   importParameters: ImportParameters | undefined;
   deletionDateMs: number | undefined;
   surprised: boolean;
@@ -74,6 +78,7 @@ export async function applyPlan(
     readonly keyArn: KeyArn | undefined;
     readonly attempt: Attempt | undefined;
     readonly previousKeyArns?: readonly KeyArn[] | undefined;
+    readonly xksKeyId?: string | undefined;
   },
 ): Promise<Applied> {
   const progress: Progress = {
@@ -85,7 +90,7 @@ export async function applyPlan(
     aliasExists: false,
   };
   const applied = (error: TenantKeysError | undefined): Applied => {
-    const { previousKeyArns: _, ...reached } = progress;
+    const { previousKeyArns: _, xksKeyId: __, ...reached } = progress;
     return { ...reached, error };
   };
   for (const step of steps) {
@@ -194,6 +199,7 @@ async function applyCreateKey(
       keyUsage: desired.keyUsage,
       origin: desired.origin,
       customKeyStoreId: desired.customKeyStoreId,
+      xksKeyId: progress.xksKeyId,
       multiRegion: desired.multiRegion,
     });
     progress.keyArn = keyArn;
@@ -249,7 +255,7 @@ async function applyToKey(
 }
 
 /** The last look before somebody is let in: our own builder must not be able to let in a stranger either. */
-function refuseUncontained(desired: DesiredTenantKey): void {
+export function refuseUncontained(desired: DesiredTenantKey): void {
   const containment = checkContainment(desired.admittedPolicy, desired);
   if (containment.kind === "contained") return;
   const reasons = containment.violations.map(({ statement, reason }) => `${statement} ${reason}`).join("; ");
@@ -260,7 +266,7 @@ function refuseUncontained(desired: DesiredTenantKey): void {
  * What AWS says of a role or key that it made a moment ago and doesn't see everywhere yet. The SDK retries none of these.
  * https://docs.aws.amazon.com/kms/latest/developerguide/programming-eventual-consistency.html
  */
-function isNotVisibleYet(error: unknown): boolean {
+export function isNotVisibleYet(error: unknown): boolean {
   const name = errorName(error);
   return name === "MalformedPolicyDocumentException" || name === "NotFoundException" || isNoSuchEntity(error);
 }

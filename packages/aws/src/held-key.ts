@@ -32,6 +32,7 @@ import { refuseUnusableOwnKey } from "./keys.ts";
 import { observeTenantKey } from "./observer.ts";
 import type { ProvisionPorts } from "./ports.ts";
 import { type Reached, recordOf } from "./reached.ts";
+import { reachReplicas } from "./replicas.ts";
 import { announceTransition } from "./replies-to.ts";
 import type { Run } from "./run.ts";
 import type { TakenKey } from "./take-key.ts";
@@ -51,7 +52,8 @@ export class HeldKey {
     this.#ports = ports;
     this.#run = run;
     this.#tenant = tenant;
-    this.#profile = ports.profiles[record.profile];
+    // `hasOwn`, as a record may name what every object has: `constructor`.
+    this.#profile = Object.hasOwn(ports.profiles, record.profile) ? ports.profiles[record.profile] : undefined;
     this.#record = record;
   }
 
@@ -90,7 +92,7 @@ export class HeldKey {
     const target = keyTarget(this.#tenant, offboarding);
     const lastUsedAtMs = await this.#readLastUse(target);
     const { desired } = this;
-    const reached = await this.#reach(desired, target, fresh);
+    const reached = await this.#reachWithReplicas(desired, target, fresh);
     const { record: reachedRecord, destruction } = recordOf(
       { record: this.#record, tenant: this.#tenant, desired, offboarding, nowMs },
       { ...reached, lastUsedAtMs },
@@ -132,7 +134,7 @@ export class HeldKey {
     const made = begun ? await this.#findReplacement(desired) : undefined;
     if (made !== undefined) return made;
     await this.#openAttempt();
-    const start = { keyArn: undefined, attempt: this.#record.attempts.at(-1) };
+    const start = { keyArn: undefined, attempt: this.#record.attempts.at(-1), xksKeyId: this.#record.xksKeyId };
     const applied = await applyPlan(this.#ports, this.#run, desired, [[{ kind: "create-key" }]], start);
     if (applied.attempt !== undefined) this.#learn(applied.attempt);
     if (applied.error !== undefined) throw applied.error;
@@ -166,6 +168,24 @@ export class HeldKey {
     return (await readLastUse(this.#ports.clients, this.#run, keyArn)) ?? lastUsedAtMs;
   }
 
+  /** On the way out replicas go first: KMS keeps a primary until its last replica is gone. On the way in they follow. */
+  async #reachWithReplicas(
+    desired: DesiredTenantKey,
+    target: KeyTarget,
+    fresh: boolean,
+  ): Promise<Omit<Reached, "lastUsedAtMs">> {
+    const leaving = target === "withdrawn" || target === "deleted";
+    const replicasOf = async (keyArn: KeyArn | undefined) => {
+      if (keyArn === undefined || this.#record.ownKeyArn !== undefined) return;
+      await reachReplicas(this.#ports, this.#run, desired, keyArn, target);
+    };
+    if (leaving) await replicasOf(this.#record.keyArn);
+    // Only an enabled key is replicated: what a suspended tenant's key lacks follows when the tenant is resumed.
+    const reached = await this.#reach(desired, target, fresh);
+    if (!leaving) await replicasOf(reached.keyArn);
+    return reached;
+  }
+
   async #reach(desired: DesiredTenantKey, target: KeyTarget, fresh: boolean): Promise<Omit<Reached, "lastUsedAtMs">> {
     const { ownKeyArn } = this.#record;
     let observed: ObservedTenantKey = fresh ? NOTHING_OBSERVED : await this.#observe(desired);
@@ -183,6 +203,7 @@ export class HeldKey {
         keyArn: planned.keyArn,
         attempt: this.#record.attempts.at(-1),
         previousKeyArns: this.#record.previousKeyArns,
+        xksKeyId: this.#record.xksKeyId,
       };
       const applied = await applyPlan(this.#ports, this.#run, desired, planned.steps, start);
       if (applied.attempt !== undefined) this.#learn(applied.attempt);

@@ -43,6 +43,7 @@ interface Key {
   readonly rotatedAtMs: number[];
   readonly origin: string;
   readonly keySpec: string;
+  readonly xksKeyId: string | undefined;
   state: KeyState;
   deletionDateMs: number | undefined;
   /** Stands for the bytes that were imported first. */
@@ -222,7 +223,7 @@ export class InMemoryAws {
     return role;
   }
 
-  #createKey({ Policy, Origin, KeySpec, Tags: tags }: CallInput): unknown {
+  #createKey({ Policy, Origin, KeySpec, XksKeyId, Tags: tags }: CallInput): unknown {
     const key: Key = {
       arn: `arn:aws:kms:eu-west-1:111122223333:key/${++this.#keysMade}`,
       tags: Object.fromEntries(tags.map((tag) => [tag.TagKey, tag.TagValue])),
@@ -232,6 +233,7 @@ export class InMemoryAws {
       rotatedAtMs: [],
       origin: Origin ?? "AWS_KMS",
       keySpec: KeySpec ?? "SYMMETRIC_DEFAULT",
+      xksKeyId: XksKeyId,
       state: Origin === "EXTERNAL" ? "PendingImport" : "Enabled",
       deletionDateMs: undefined,
       material: undefined,
@@ -309,10 +311,12 @@ const DIRECTLY: AroundCall = async (_name, _signal, effect) => effect();
 
 /** What a worker works with, each of its calls through `around`. */
 export function portsOn(aws: InMemoryAws, around: AroundCall = DIRECTLY): ProvisionPorts {
+  const clients = fakeClients(({ name, input, signal }) =>
+    around(name, signal as AbortSignal, () => aws.answer(name, input)),
+  );
   return {
-    clients: fakeClients(({ name, input, signal }) =>
-      around(name, signal as AbortSignal, () => aws.answer(name, input)),
-    ),
+    clients,
+    clientsIn: () => clients,
     createKeyLimiter: createRateLimiter(1000),
     visibilityBudgetMs: 2_000,
     registry: inMemoryRegistry(aws, around),

@@ -8,10 +8,14 @@ import { awsError, lostReply, SETTINGS, START_MS } from "./test-support.ts";
 async function keyOf(profile: Partial<KeyProfile>, around?: AroundCall) {
   const profiles = { default: completeKeyProfile(profile) };
   const world = worker(around, { profiles, stage: { ...SETTINGS, profiles } });
-  await world.work({ body: tenantEvent("TenantSignedUp", 1) });
+  const xksKeyId = profile.origin === "EXTERNAL_KEY_STORE" ? { xksKeyId: "key-of-the-manager-1" } : {};
+  await world.work({ body: tenantEvent("TenantKeyAdded", 1, { keyName: "default", ...xksKeyId }) });
   world.aws.log.length = 0;
-  const send = (type: string, generation: number, detail: object = {}) =>
-    world.work({ body: tenantEvent(type, generation, detail), messageId: `${type}-${generation}` });
+  const send = (type: string, generation: number, detail: object = {}) => {
+    const another = type === rotate && "xksKeyId" in xksKeyId ? { xksKeyId: "key-of-the-manager-2" } : {};
+    const body = tenantEvent(type, generation, { ...another, ...detail });
+    return world.work({ body, messageId: `${type}-${generation}` });
+  };
   return { ...world, send };
 }
 
@@ -182,6 +186,24 @@ describe("a key in a custom key store", () => {
     aws.storeState = "CONNECTED";
     await expect(work({ body })).resolves.toMatchObject({ kind: "done" });
     expect(aws.keys.map(({ origin, tags }) => [origin, tags[ATTEMPT_TAG]])).toEqual([["AWS_CLOUDHSM", "attempt-1"]]);
+  });
+});
+
+describe("a key in an external key store", () => {
+  test("is made for the key of the manager that its event names, and rotated to another", async () => {
+    const { aws, send } = await keyOf({ origin: "EXTERNAL_KEY_STORE", customKeyStoreId: "cks-1234567890abcdef0" });
+    await send(rotate, 5);
+    expect(aws.keys.map(({ xksKeyId }) => xksKeyId)).toEqual(["key-of-the-manager-1", "key-of-the-manager-2"]);
+  });
+
+  test("isn't made by an event that doesn't name one", async () => {
+    const profiles = { default: completeKeyProfile({ origin: "EXTERNAL_KEY_STORE", customKeyStoreId: "cks-1" }) };
+    const { aws, work } = worker(undefined, { profiles, stage: { ...SETTINGS, profiles } });
+    await expect(work({ body: tenantEvent("TenantSignedUp", 1) })).resolves.toMatchObject({
+      kind: "refused",
+      error: { code: "event_invalid", details: { field: "detail.xksKeyId", tenantId: "acme" } },
+    });
+    expect(aws.keys).toEqual([]);
   });
 });
 

@@ -13,6 +13,7 @@ import {
   TenantKeysError,
   type TenantRecord,
 } from "@tenantkeys/core";
+import { refuseMissingXksKey } from "./external-key-store.ts";
 import { HeldKey } from "./held-key.ts";
 import { importKeyMaterial, rotateOnDemand, wasRotatedSince } from "./key-operations.ts";
 import type { KeyOutcome } from "./key-outcome.ts";
@@ -122,7 +123,8 @@ async function rotateInKms(
  * left after that, the plan of any later run does.
  * https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys-manually.html
  */
-async function rotateByNewKey(run: Run, held: HeldKey, { generation }: RotationEvent): Promise<KeyRecord> {
+async function rotateByNewKey(run: Run, held: HeldKey, { generation, xksKeyId }: RotationEvent): Promise<KeyRecord> {
+  refuseMissingXksKey(held.desired.profile, xksKeyId);
   const { keyArn: replacedKeyArn, previousKeyArns = [], rotation } = held.record;
   if (replacedKeyArn === undefined) throw new TenantKeysError("record_invalid", "an active record lacks its key");
   if (previousKeyArns.length >= PREVIOUS_KEYS_MAX) {
@@ -131,7 +133,7 @@ async function rotateByNewKey(run: Run, held: HeldKey, { generation }: RotationE
   }
   const begun = rotation?.generation === generation ? rotation : undefined;
   const startedAtMs = begun?.startedAtMs ?? run.clock.nowMs();
-  if (begun === undefined) await held.write({ rotation: { generation, startedAtMs } });
+  if (begun === undefined) await held.write({ rotation: { generation, startedAtMs }, xksKeyId });
   if (begun?.replacedKeyArn === undefined) {
     const keyArn = await held.makeReplacement(begun !== undefined);
     await held.write({

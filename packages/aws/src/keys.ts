@@ -17,6 +17,7 @@ import {
   ListResourceTagsCommand,
   type OriginType,
   PutKeyPolicyCommand,
+  ReplicateKeyCommand,
   ScheduleKeyDeletionCommand,
   UpdateAliasCommand,
 } from "@aws-sdk/client-kms";
@@ -29,6 +30,7 @@ import {
   type ObservedKey,
   type PolicyDocument,
   parseKeyArn,
+  type Region,
   type Tags,
   TenantKeysError,
 } from "@tenantkeys/core";
@@ -49,6 +51,7 @@ export interface NewKey {
   readonly keyUsage: KeyUsageType;
   readonly origin: OriginType;
   readonly customKeyStoreId: string | undefined;
+  readonly xksKeyId: string | undefined;
   readonly multiRegion: boolean;
 }
 
@@ -59,6 +62,7 @@ export async function createKey(clients: Clients, run: Run, key: NewKey): Promis
     KeyUsage: key.keyUsage,
     Origin: key.origin,
     ...(key.customKeyStoreId === undefined ? {} : { CustomKeyStoreId: key.customKeyStoreId }),
+    ...(key.xksKeyId === undefined ? {} : { XksKeyId: key.xksKeyId }),
     ...(key.multiRegion ? { MultiRegion: true } : {}),
     Policy: JSON.stringify(key.policy),
     Tags: Object.entries(key.tags).map(([TagKey, TagValue]) => ({ TagKey, TagValue })),
@@ -78,6 +82,31 @@ export async function createAlias(clients: Clients, run: Run, alias: AliasName, 
     if (errorName(error) === "AlreadyExistsException") return false;
     throw error;
   }
+}
+
+/** The replica starts with a policy and tags of its own; KMS copies neither. */
+export async function replicateKey(
+  clients: Clients,
+  run: Run,
+  primary: KeyArn,
+  replica: {
+    readonly region: Region;
+    readonly description: string;
+    readonly policy: PolicyDocument;
+    readonly tags: Tags;
+  },
+): Promise<void> {
+  const command = new ReplicateKeyCommand({
+    KeyId: primary,
+    ReplicaRegion: replica.region,
+    Description: replica.description,
+    Policy: JSON.stringify(replica.policy),
+    Tags: Object.entries(replica.tags).map(([TagKey, TagValue]) => ({ TagKey, TagValue })),
+  });
+  // Safe to send again: a key has one replica per Region, and KMS says AlreadyExistsException.
+  await clients.kms.send(command, { abortSignal: run.signal }).catch((error) => {
+    if (errorName(error) !== "AlreadyExistsException") throw error;
+  });
 }
 
 /** KMS wants the old and the new key of one type and usage, which two keys of one profile are. */

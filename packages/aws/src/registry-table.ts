@@ -58,6 +58,7 @@ export function keyEntity(table: RegistryTable) {
         failedAtMs: number(),
       }).optional(),
       ownKeyArn: string().optional(),
+      xksKeyId: string().optional(),
       waitingFor: string().optional(),
       // Both or neither: an item without them isn't in the index of what is due.
       nextCheckAtMs: number().optional(),

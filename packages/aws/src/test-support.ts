@@ -68,6 +68,7 @@ export interface CallInput {
   readonly Origin: string | undefined;
   readonly KeySpec: string | undefined;
   readonly CustomKeyStoreId: string | undefined;
+  readonly XksKeyId: string | undefined;
   readonly ImportToken: Uint8Array;
   readonly EncryptedKeyMaterial: Uint8Array;
   readonly ValidTo: Date | undefined;

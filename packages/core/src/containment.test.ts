@@ -27,7 +27,7 @@ const AUDIENCES = (["per-tenant", "session-tag"] as const).flatMap((roleMode) =>
     { outsideAccounts: ["444455556666"], strictEncryptionContext: true },
     { keySpec: "HMAC_256" as const, outsideAccounts: ["444455556666", "777788889999"] },
     { keySpec: "ECC_NIST_P256" as const, administratorRoleArns: ["arn:aws:iam::111122223333:role/people/Bank"] },
-    { origin: "EXTERNAL" as const, replicaRegions: ["eu-central-1"], serviceGrants: true },
+    { replicaRegions: ["eu-central-1"], serviceGrants: true },
   ].map((changes): KeyAudience => {
     const context = exampleContext({ roleMode });
     return {

@@ -24,6 +24,7 @@ import {
   tenantRoleName,
   tenantRolePath,
 } from "./names.ts";
+import { replicaArn } from "./plan-replicas.ts";
 import type { PolicyDocument } from "./policy-document.ts";
 import { tenantRolePolicy } from "./role-policy.ts";
 import { type StageContext, tenantPrincipalArn } from "./stage-context.ts";
@@ -103,8 +104,13 @@ export function desiredTenantKey(
     admittedPolicy: admittedKeyPolicy(context, tenantId, profile, principalArn),
     departingPolicy: departingKeyPolicy(context, profile),
     keyTags: (attemptId) => keyTags(stage, tenantId, keyName, attemptId),
-    rolePolicy: (...keyArns) => tenantRolePolicy(keyArns, profile),
+    rolePolicy: (...keyArns) => tenantRolePolicy(withReplicas(keyArns, profile), profile),
   };
+}
+
+/** Each key followed by its replicas, whose ARNs are known before they are made. */
+function withReplicas(keyArns: readonly KeyArn[], { replicaRegions }: KeyProfile): readonly KeyArn[] {
+  return keyArns.flatMap((keyArn) => [keyArn, ...replicaRegions.map((region) => replicaArn(keyArn, region))]);
 }
 
 function desiredSharedRole(context: StageContext, keyName: KeyName): DesiredRole {

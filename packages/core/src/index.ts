@@ -24,6 +24,7 @@ export * from "./offboarding.ts";
 export * from "./permissions-boundary.ts";
 export * from "./plan.ts";
 export * from "./plan-own-key.ts";
+export * from "./plan-replicas.ts";
 export * from "./policy-document.ts";
 export * from "./role-policy.ts";
 export * from "./schema-issues.ts";

@@ -91,8 +91,9 @@ test.each([
 test.each([
   { origin: "AWS_CLOUDHSM", ...STORE },
   { origin: "EXTERNAL_KEY_STORE", ...STORE, actions: "decrypt-only", strictEncryptionContext: true },
-  { origin: "EXTERNAL", replicaRegions: ["eu-west-2"], viaServices: ["s3"] },
-  { keySpec: "RSA_4096", replicaRegions: ["eu-west-2"], outsideAccounts: ["444455556666"] },
+  { origin: "EXTERNAL", viaServices: ["s3"] },
+  { replicaRegions: ["eu-west-2"], viaServices: ["s3"] },
+  { keySpec: "RSA_4096", outsideAccounts: ["444455556666"] },
   { serviceGrants: true, viaServices: ["ec2"] },
   { strictEncryptionContext: true, viaServices: ["s3"], actions: "encrypt-only" },
 ])("what goes together is taken: %o", (profile) => {

@@ -5,6 +5,7 @@ import {
   ACTION_PROFILES,
   completeKeyProfile,
   isInCustomStore,
+  isReplacedToRotate,
   KEY_ORIGINS,
   KEY_SPECS,
   type KeyProfile,
@@ -86,6 +87,12 @@ function conflicts(given: Partial<KeyProfile>): readonly Conflict[] {
       field: "rotationPeriodDays",
       message: `expected none: KMS doesn't rotate a key of keySpec ${keySpec} and origin ${origin} by itself`,
     },
+    {
+      // RSA and ECC private keys are wrapped in another way than the 32 bytes of a symmetric key.
+      broken: otherSpec && origin === "EXTERNAL",
+      field: "keySpec",
+      message: "expected SYMMETRIC_DEFAULT: material of other keys isn't imported (origin EXTERNAL)",
+    },
     { broken: otherSpec && profile.actions !== "full", field: "actions", message: `expected "full": ${symmetricOnly}` },
     {
       broken: otherSpec && profile.strictEncryptionContext,
@@ -123,6 +130,18 @@ function conflicts(given: Partial<KeyProfile>): readonly Conflict[] {
       broken: inCustomStore && profile.replicaRegions.length > 0,
       field: "replicaRegions",
       message: `expected none: KMS doesn't replicate keys of a custom key store (origin ${origin})`,
+    },
+    {
+      // Each replica would wait for the same material by itself; nothing here imports it there.
+      broken: origin === "EXTERNAL" && profile.replicaRegions.length > 0,
+      field: "replicaRegions",
+      message: "expected none: imported material isn't brought to replicas (origin EXTERNAL)",
+    },
+    {
+      // A key that is replaced by another would leave its replicas' aliases behind.
+      broken: isReplacedToRotate(profile) && profile.replicaRegions.length > 0,
+      field: "replicaRegions",
+      message: `expected none: replicas are made of symmetric keys with KMS's own material only (keySpec ${keySpec})`,
     },
   ];
   return all.filter(({ broken }) => broken);

@@ -38,6 +38,8 @@ export interface KeyRecord {
   readonly profile: string;
   /** A key of the tenant's own account, by ARN. */
   readonly ownKeyArn?: KeyArn | undefined;
+  /** Of the key in the external key manager, for a key of an external key store. */
+  readonly xksKeyId?: string | undefined;
   /** Oldest first, at most ATTEMPTS_MAX. */
   readonly attempts: readonly Attempt[];
   /** Raised by every worker that takes the lease; a write under an older number is refused. */
@@ -127,6 +129,7 @@ export interface KeyDeclaration {
   readonly tenantRegistrationId?: string | undefined;
   /** A key of the tenant's own account, which tenantkeys neither makes, rotates nor deletes. */
   readonly ownKeyArn?: KeyArn | undefined;
+  readonly xksKeyId?: string | undefined;
 }
 
 export type DeclarationDecision =

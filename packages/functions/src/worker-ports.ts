@@ -1,6 +1,7 @@
 /** Puts the adapters together for the worker, once per execution environment. */
 import { randomUUID } from "node:crypto";
 import {
+  type Clients,
   createClients,
   createPublisher,
   createRateLimiter,
@@ -9,7 +10,7 @@ import {
   createTurns,
   type WorkerPorts,
 } from "@tenantkeys/aws";
-import { stageNames } from "@tenantkeys/core";
+import { type Region, stageNames } from "@tenantkeys/core";
 import type { StageConfig } from "./stage-config.ts";
 
 /** How much longer a lease is than its worker can live: Lambda kills a run at its time-out. */
@@ -18,8 +19,14 @@ const LEASE_MARGIN_MS = 15_000;
 export function workerPorts({ settings, context, queueUrl }: StageConfig): WorkerPorts {
   const clients = createClients({ region: context.region });
   const names = stageNames(settings.stage);
+  const others = new Map<Region, Clients>();
   return {
     clients,
+    clientsIn(region) {
+      const known = others.get(region) ?? createClients({ region });
+      others.set(region, known);
+      return known;
+    },
     sqs: clients.sqs,
     queueUrl,
     context,

@@ -489,6 +489,7 @@ describe("planning", () => {
     await provisionTenantKey(
       {
         clients,
+        clientsIn: () => clients,
         registry: createRegistry(clients, NAMES.registryTable),
         publisher: createPublisher(clients.eventBridge, NAMES.bus),
         context: operator.context,

@@ -38,6 +38,9 @@ const declaration = {
   stage: z.optional(matching(STAGE_PATTERN, "1 to 20 of a-z and 0-9")),
 };
 
+/** Of the key in the external key manager: https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html */
+const xksKeyId = matching(/^[a-zA-Z0-9\-_.]{1,128}$/, "1 to 128 of a-z, A-Z, 0-9, - _ and .");
+
 export const EVENT_SCHEMAS = {
   /** A tenant has signed up and wants its keys, one per key name (data class). Without names: one named `default`. */
   TenantSignedUp: z.strictObject({
@@ -56,6 +59,7 @@ export const EVENT_SCHEMAS = {
     keyName,
     profile: z.optional(profile),
     keyArn: z.optional(matching(KEY_ARN_PATTERN, "the ARN of a KMS key")),
+    xksKeyId: z.optional(xksKeyId),
   }),
   TenantSuspended: z.strictObject({ ...declaration, reason: z.optional(reason) }),
   TenantResumed: z.strictObject(declaration),
@@ -64,7 +68,11 @@ export const EVENT_SCHEMAS = {
   TenantOffboardingApproved: z.strictObject({ ...declaration, offboardingGeneration: generation }),
   TenantLegalHoldPlaced: z.strictObject({ ...declaration, reason }),
   TenantLegalHoldReleased: z.strictObject({ ...declaration, reason: z.optional(reason) }),
-  TenantKeyRotationRequested: z.strictObject({ ...declaration, keyName: z.optional(keyName) }),
+  TenantKeyRotationRequested: z.strictObject({
+    ...declaration,
+    keyName: z.optional(keyName),
+    xksKeyId: z.optional(xksKeyId),
+  }),
   TenantKeyMaterialSupplied: z.strictObject({
     ...declaration,
     keyName: z.optional(keyName),

@@ -119,8 +119,9 @@ function fromDetail<Type extends TenantEventType>(
 /** What each type says beside the base, from its checked detail. */
 const BODIES: { readonly [Type in TenantEventType]: (detail: EventDetail<Type>) => TenantEventBody<Type> } = {
   TenantSignedUp: ({ keyNames = ["default"], profile }) => ({ keyNames: keyNames.map(parseKeyName), profile }),
-  TenantKeyAdded: ({ keyName, profile, keyArn }) => {
-    return { keyName: parseKeyName(keyName), profile, keyArn: keyArn === undefined ? undefined : parseKeyArn(keyArn) };
+  TenantKeyAdded: ({ keyName, profile, keyArn, xksKeyId }) => {
+    const ownKeyArn = keyArn === undefined ? undefined : parseKeyArn(keyArn);
+    return { keyName: parseKeyName(keyName), profile, keyArn: ownKeyArn, xksKeyId };
   },
   TenantSuspended: ({ reason }) => ({ reason }),
   TenantResumed: () => ({}),
@@ -129,7 +130,7 @@ const BODIES: { readonly [Type in TenantEventType]: (detail: EventDetail<Type>) 
   TenantOffboardingApproved: ({ offboardingGeneration }) => ({ offboardingGeneration }),
   TenantLegalHoldPlaced: ({ reason }) => ({ reason }),
   TenantLegalHoldReleased: ({ reason }) => ({ reason }),
-  TenantKeyRotationRequested: ({ keyName = "default" }) => ({ keyName: parseKeyName(keyName) }),
+  TenantKeyRotationRequested: ({ keyName = "default", xksKeyId }) => ({ keyName: parseKeyName(keyName), xksKeyId }),
   TenantKeyMaterialSupplied: ({ keyName = "default", encryptedKeyMaterial, importToken, expiresAt }) => ({
     keyName: parseKeyName(keyName),
     encryptedKeyMaterial,

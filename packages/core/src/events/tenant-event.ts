@@ -35,11 +35,15 @@ export interface TenantEventBase {
 interface EventBodies {
   /** `profile` undefined: the stage's profile for each key name. */
   TenantSignedUp: { readonly keyNames: readonly KeyName[]; readonly profile: string | undefined };
-  /** `keyArn`: a key of the tenant's own account, which is never created, rotated or deleted here. */
+  /**
+   * `keyArn`: a key of the tenant's own account, which is never created, rotated or deleted here. `xksKeyId`: which key of
+   * the external key manager stands behind a key of an external key store.
+   */
   TenantKeyAdded: {
     readonly keyName: KeyName;
     readonly profile: string | undefined;
     readonly keyArn?: KeyArn | undefined;
+    readonly xksKeyId?: string | undefined;
   };
   TenantSuspended: { readonly reason?: string | undefined };
   TenantResumed: object;
@@ -49,7 +53,7 @@ interface EventBodies {
   TenantOffboardingApproved: { readonly offboardingGeneration: number };
   TenantLegalHoldPlaced: { readonly reason: string };
   TenantLegalHoldReleased: { readonly reason?: string | undefined };
-  TenantKeyRotationRequested: { readonly keyName: KeyName };
+  TenantKeyRotationRequested: { readonly keyName: KeyName; readonly xksKeyId?: string | undefined };
   /** Both texts are base64. `expiresAtMs` undefined: the material does not expire. */
   TenantKeyMaterialSupplied: {
     readonly keyName: KeyName;

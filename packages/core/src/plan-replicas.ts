@@ -1,0 +1,59 @@
+/**
+ * The plan for the replicas of a multi-Region key. KMS shares a replica's id, material and rotation with its primary; its
+ * policy, alias, tags and whether it is enabled are its own, so each is compared by itself.
+ * https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html
+ */
+import type { DesiredTenantKey } from "./desired-state.ts";
+import type { KeyArn, Region } from "./ids.ts";
+import type { ObservedKey } from "./observed-state.ts";
+import type { KeyTarget } from "./plan.ts";
+import { samePolicy } from "./policy-document.ts";
+
+/** What was read of one replica, in its own Region. */
+export interface ObservedReplica {
+  readonly region: Region;
+  readonly keyArn: KeyArn;
+  /** Undefined: there is none. */
+  readonly key: ObservedKey | undefined;
+  /** Whether the alias there leads to it. */
+  readonly aliased: boolean;
+}
+
+export type ReplicaActionKind =
+  | "replicate"
+  | "create-alias"
+  | "admit-tenant"
+  | "enable-key"
+  | "disable-key"
+  | "shut-out-tenant"
+  | "cancel-deletion"
+  | "schedule-deletion";
+
+/** @param desired the key as it should be in this replica's Region */
+export function planReplica(
+  desired: Pick<DesiredTenantKey, "admittedPolicy" | "departingPolicy">,
+  { key, aliased }: ObservedReplica,
+  target: KeyTarget,
+): readonly ReplicaActionKind[] {
+  if (key === undefined) return target === "usable" ? ["replicate", "create-alias", "admit-tenant"] : [];
+  const dying = key.state === "PendingDeletion";
+  // In what state that leaves it only KMS knows: the next look goes on.
+  if (dying && target !== "deleted") return ["cancel-deletion"];
+  const leaving = target === "withdrawn" || target === "deleted";
+  const policy = leaving ? desired.departingPolicy : desired.admittedPolicy;
+  const policyDiffers = !samePolicy(key.policy, policy);
+  const actions: readonly (ReplicaActionKind | undefined)[] = [
+    target === "usable" && key.state === "Disabled" ? "enable-key" : undefined,
+    !leaving && !aliased ? "create-alias" : undefined,
+    policyDiffers ? (leaving ? "shut-out-tenant" : "admit-tenant") : undefined,
+    target !== "usable" && key.state === "Enabled" ? "disable-key" : undefined,
+    target === "deleted" && !dying ? "schedule-deletion" : undefined,
+  ];
+  return actions.filter((kind) => kind !== undefined);
+}
+
+/** A replica's ARN is its primary's in another Region. */
+export function replicaArn(primary: KeyArn, region: Region): KeyArn {
+  const parts = primary.split(":");
+  return [...parts.slice(0, 3), region, ...parts.slice(4)].join(":") as KeyArn;
+}
