@@ -2,7 +2,13 @@
  * The life of a key after its sign-up, on the real stacks: each event goes in over the bus, the deployed worker carries
  * it out under its own rights, and what AWS then has is read back.
  */
-import { GetRoleCommand, ListRolePoliciesCommand } from "@aws-sdk/client-iam";
+import {
+  CreateRoleCommand,
+  DeleteRoleCommand,
+  DeleteRolePolicyCommand,
+  GetRoleCommand,
+  ListRolePoliciesCommand,
+} from "@aws-sdk/client-iam";
 import { GetKeyRotationStatusCommand, ScheduleKeyDeletionCommand } from "@aws-sdk/client-kms";
 import { QueryCommand } from "@aws-sdk/lib-dynamodb";
 import { DAY_MS, stageNames } from "@tenantkeys/core";
@@ -226,6 +232,33 @@ describe("a tenant that returns", () => {
     for (const old of [first, leaves]) await publish(stage, old);
     await untilSettled(stage);
     expect([(await readRecord(stage, "boomerang"))?.state, await mutations()]).toEqual(["active", before]);
+  });
+});
+
+describe("a role that was made again outside", () => {
+  it("is let in by a new key policy where it is like ours, as the old policy holds the old role's unique id", async () => {
+    const keyArn = await signUp("recreated");
+    const RoleName = roleOf("recreated");
+    const { Role } = await stage.iam.send(new GetRoleCommand({ RoleName }));
+    await stage.iam.send(new DeleteRolePolicyCommand({ RoleName, PolicyName: "key-default" }));
+    await stage.iam.send(new DeleteRoleCommand({ RoleName }));
+    await stage.iam.send(
+      new CreateRoleCommand({
+        RoleName,
+        Path: Role?.Path,
+        AssumeRolePolicyDocument: decodeURIComponent(Role?.AssumeRolePolicyDocument ?? ""),
+        PermissionsBoundary: Role?.PermissionsBoundary?.PermissionsBoundaryArn,
+        Tags: Role?.Tags,
+      }),
+    );
+    const use = async () => outcome(encrypt(await tenantSession(stage, "recreated"), keyArn, "x"));
+    expect(await use()).toBe("AccessDeniedException");
+
+    const again = tenantEnvelope("TenantSignedUp", { tenantId: "recreated" });
+    await publish(stage, again);
+    await replyOf("TenantKeyProvisioned", "recreated");
+    await replyOf("TenantKeyProvisioned", "recreated");
+    expect(await use()).toBe("worked");
   });
 });
 

@@ -1,0 +1,209 @@
+import { completeKeyProfile, DAY_MS, type KeyProfile } from "@tenantkeys/core";
+import { describe, expect, test } from "vitest";
+import { tenantEvent, worker } from "./event-worker.test-support.ts";
+import type { AroundCall } from "./in-memory-aws.test-support.ts";
+import { lostReply, SETTINGS } from "./test-support.ts";
+
+const ALICE = "AROAALICE:alice";
+const BOB = "AROABOB:bob";
+
+function tenantWith(profile: Partial<KeyProfile> = {}, around?: AroundCall) {
+  const profiles = { default: completeKeyProfile({ watchPeriodDays: 7, deletionWindowDays: 7, ...profile }) };
+  const world = worker(around, { profiles, stage: { ...SETTINGS, profiles } });
+  let generation = 0;
+  /** Newer than everything before, unless it says otherwise. */
+  const send = (type: string, detail: object = {}, senderId?: string) => {
+    const said = { ...detail, generation: "generation" in detail ? Number(detail.generation) : ++generation };
+    return world.work({ body: tenantEvent(type, said.generation, said), messageId: `${type}-${generation}`, senderId });
+  };
+  const passDays = (days: number) => {
+    world.clock.advance(days * DAY_MS);
+    world.aws.letTimePass();
+  };
+  return { ...world, send, passDays };
+}
+
+describe("an offboarding", () => {
+  test("goes step by step to the end, each step when its time has come", async () => {
+    const { aws, send, passDays, clock } = tenantWith();
+    await send("TenantSignedUp");
+    await send("TenantOffboarded", { reason: "contract ended" }, ALICE);
+    expect(aws.tenantRecord()).toMatchObject({ state: "offboarding", waitingFor: "watch-period" });
+    expect(aws.roles.get("tk-dev-acme")?.policies.size).toBe(0);
+    passDays(6);
+    await send("TenantKeyReviewDue");
+    expect(aws.keys[0]?.state).toBe("Disabled");
+    passDays(1);
+    await send("TenantKeyReviewDue");
+    const { state, deletionDateMs, nextCheckAtMs } = aws.tenantRecord() ?? {};
+    expect([state, deletionDateMs, nextCheckAtMs]).toEqual([
+      "pending-deletion",
+      clock.nowMs() + 7 * DAY_MS,
+      clock.nowMs() + 7 * DAY_MS,
+    ]);
+    passDays(6);
+    await send("TenantKeyReviewDue");
+    expect(aws.tenantRecord()?.state).toBe("pending-deletion");
+    passDays(2);
+    await send("TenantKeyReviewDue");
+    expect([aws.tenantRecord()?.state, aws.keys.length, aws.roles.size]).toEqual(["destroyed", 0, 0]);
+    expect(aws.destructions).toMatchObject([
+      { requestedBy: ALICE, reason: "contract ended", deletionWindowDays: 7, approvedBy: [] },
+    ]);
+    expect(aws.replies.map(({ detailType }) => detailType)).toEqual([
+      "TenantKeyProvisioned",
+      "TenantOffboardingStarted",
+      "TenantKeyDeletionScheduled",
+      "TenantKeyDestroyed",
+    ]);
+  });
+
+  test("is carried out once, wherever its worker is cut off, and so is the reinstatement", async () => {
+    const story = ["TenantOffboarded", "TenantReinstated"] as const;
+    for (const type of story) {
+      const calls = await callsOf(type);
+      expect(calls).toBeGreaterThan(6);
+      for (let cutAt = 0; cutAt < calls; cutAt++) {
+        for (const moment of ["before", "after"] as const) {
+          let call = -1;
+          let armed = false;
+          const world = tenantWith({ watchPeriodDays: 0 }, async (_name, _signal, effect) => {
+            if (!armed || ++call !== cutAt) return effect();
+            if (moment === "after") effect();
+            throw lostReply();
+          });
+          await world.send("TenantSignedUp", { generation: 1 });
+          if (type === "TenantReinstated") await world.send("TenantOffboarded", { generation: 2 });
+          armed = true;
+          await world.send(type, { generation: 3 });
+          armed = false;
+          world.clock.advance(100_000);
+          await expect(world.send(type, { generation: 3 }), `${type} ${cutAt} ${moment}`).resolves.toMatchObject({
+            kind: "done",
+          });
+          const key = world.aws.keys[0];
+          const admitted = key?.policy.includes("UseByTenant");
+          const expected = type === "TenantOffboarded" ? ["PendingDeletion", false] : ["Enabled", true];
+          expect([key?.state, admitted], `${type} ${cutAt} ${moment}`).toEqual(expected);
+          expect(world.aws.keys).toHaveLength(1);
+        }
+      }
+    }
+  });
+
+  test("of one key in trouble doesn't keep the tenant's other keys from being shut", async () => {
+    const { aws, send } = tenantWith({ watchPeriodDays: 0 });
+    await send("TenantSignedUp", { keyNames: ["default", "payroll"] });
+    const [first] = aws.keys;
+    const record = aws.records.get("acme/default");
+    if (first === undefined || record === undefined) throw new Error("nothing was made");
+    // Somebody replaced the provisioner's role: the key hides.
+    aws.keys.splice(0, 1);
+    await expect(send("TenantOffboarded")).resolves.toMatchObject({ kind: "refused", error: { code: "key_missing" } });
+    expect(aws.keys.map(({ state }) => state)).toEqual(["PendingDeletion"]);
+    expect(aws.records.get("acme/default")?.failure).toMatchObject({ code: "key_missing" });
+  });
+
+  test("of a key that hides is never taken for its end", async () => {
+    const { aws, send, passDays } = tenantWith({ watchPeriodDays: 0 }, async (name, _signal, effect) => {
+      if (hidden && name === "DescribeKey") throw Object.assign(new Error("no"), { name: "AccessDeniedException" });
+      return effect();
+    });
+    let hidden = false;
+    await send("TenantSignedUp");
+    await send("TenantOffboarded");
+    passDays(30);
+    hidden = true;
+    await expect(send("TenantKeyReviewDue")).resolves.toMatchObject({ error: { code: "key_missing" } });
+    expect(aws.tenantRecord()).toMatchObject({ state: "pending-deletion" });
+    expect(aws.destructions).toEqual([]);
+  });
+});
+
+async function callsOf(type: "TenantOffboarded" | "TenantReinstated"): Promise<number> {
+  let calls = 0;
+  let counting = false;
+  const world = tenantWith({ watchPeriodDays: 0 }, async (_name, _signal, effect) => {
+    if (counting) calls++;
+    return effect();
+  });
+  await world.send("TenantSignedUp", { generation: 1 });
+  if (type === "TenantReinstated") await world.send("TenantOffboarded", { generation: 2 });
+  counting = true;
+  await world.send(type, { generation: 3 });
+  return calls;
+}
+
+test("an event about a key that another worker has in hand is given back, and touches nothing", async () => {
+  const { aws, send, clock } = tenantWith();
+  await send("TenantSignedUp");
+  const record = aws.tenantRecord();
+  if (record === undefined) throw new Error("nothing was made");
+  aws.records.set("acme/default", { ...record, leaseUntilMs: clock.nowMs() + 1_000 });
+  await expect(send("TenantSuspended", { generation: 5 })).resolves.toMatchObject({
+    kind: "retry",
+    error: { code: "lease_taken" },
+  });
+  expect(aws.keys[0]?.state).toBe("Enabled");
+  clock.advance(1_001);
+  await expect(send("TenantSuspended", { generation: 5 })).resolves.toMatchObject({ kind: "done" });
+  expect(aws.keys[0]?.state).toBe("Disabled");
+});
+
+describe("a review", () => {
+  test("that fails is put off for a day, so that its key isn't refused at every turn", async () => {
+    const { aws, send, passDays, clock } = tenantWith();
+    await send("TenantSignedUp");
+    await send("TenantOffboarded");
+    passDays(8);
+    aws.keys.splice(0, 1);
+    await expect(send("TenantKeyReviewDue")).resolves.toMatchObject({ kind: "refused" });
+    expect(aws.tenantRecord()?.nextCheckAtMs).toBe(clock.nowMs() + DAY_MS);
+  });
+
+  test("of a key that the registry doesn't know, or that is gone, is nothing", async () => {
+    const { send } = tenantWith();
+    await expect(send("TenantKeyReviewDue")).resolves.toMatchObject({ result: { outcome: { kind: "ignored" } } });
+  });
+});
+
+describe("events that come too late", () => {
+  test("for a tenant whose keys are gone are refused by their own code, and a new sign-up begins anew", async () => {
+    const { aws, send, passDays } = tenantWith({ watchPeriodDays: 0 });
+    await send("TenantSignedUp");
+    await send("TenantOffboarded");
+    passDays(8);
+    await send("TenantKeyReviewDue");
+    for (const type of ["TenantSuspended", "TenantResumed", "TenantReinstated"]) {
+      await expect(send(type)).resolves.toMatchObject({ kind: "refused", error: { code: "key_destroyed" } });
+    }
+    await expect(send("TenantLegalHoldPlaced", { reason: "late" })).resolves.toMatchObject({
+      error: { code: "key_destroyed" },
+    });
+    await expect(send("TenantOffboarded", { generation: 2 })).resolves.toMatchObject({ kind: "done" });
+    await expect(send("TenantSignedUp")).resolves.toMatchObject({ kind: "done" });
+    expect(aws.tenantRecord()?.state).toBe("active");
+    await expect(send("TenantOffboarded", { generation: 2 })).resolves.toMatchObject({ kind: "done" });
+    expect([aws.tenantRecord()?.state, aws.keys.map(({ state }) => state)]).toEqual(["active", ["Enabled"]]);
+  });
+
+  test("before the tenant is known are kept, and count when it signs up", async () => {
+    const { aws, send } = tenantWith();
+    await expect(send("TenantSuspended", { generation: 9 })).resolves.toMatchObject({ kind: "done" });
+    await send("TenantSignedUp", { generation: 3 });
+    expect([aws.tenantRecord()?.state, aws.keys[0]?.state]).toEqual(["suspended", "Disabled"]);
+  });
+});
+
+test("an approval counts only from somebody else, as SQS says who sent it", async () => {
+  const { aws, send } = tenantWith({ watchPeriodDays: 0, approvalRequired: true });
+  await send("TenantSignedUp");
+  await send("TenantOffboarded", { generation: 5 }, ALICE);
+  expect(aws.tenantRecord()).toMatchObject({ state: "offboarding", waitingFor: "approval" });
+  const approve = (sender?: string) => send("TenantOffboardingApproved", { offboardingGeneration: 5 }, sender);
+  for (const sender of [ALICE, "AROAALICE:another-session", "AIDAEXAMPLE", undefined]) {
+    await expect(approve(sender), String(sender)).resolves.toMatchObject({ error: { code: "approval_refused" } });
+  }
+  await expect(approve(BOB)).resolves.toMatchObject({ kind: "done" });
+  expect(aws.tenantRecord()?.state).toBe("pending-deletion");
+});
