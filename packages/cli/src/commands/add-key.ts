@@ -13,10 +13,11 @@ import { type Act, addExamples } from "./command.ts";
 interface Flags extends EventFlags {
   readonly profile?: string;
   readonly keyArn?: KeyArn;
+  readonly xksKeyId?: string;
 }
 
 async function addKey(session: Session, tenantId: TenantId, keyName: KeyName, flags: Flags): Promise<ExitCode> {
-  const { profile, keyArn } = flags;
+  const { profile, keyArn, xksKeyId } = flags;
   checkProfile(session, profile);
   await knownTenant(session, tenantId);
   const startMs = session.run.clock.nowMs();
@@ -27,6 +28,7 @@ async function addKey(session: Session, tenantId: TenantId, keyName: KeyName, fl
       keyName,
       ...(profile === undefined ? {} : { profile }),
       ...(keyArn === undefined ? {} : { keyArn }),
+      ...(xksKeyId === undefined ? {} : { xksKeyId }),
     },
     via: "bus",
     flags,
@@ -40,7 +42,8 @@ export function addAddKey(program: Command, act: Act): void {
     .description("give a tenant that has signed up one more key")
     .argument("<keyName>", "the key's name, which is also its data class", identifier(parseKeyName))
     .option("--profile <name>", "a key profile of the stage", (text) => checked("--profile", () => parseKeyName(text)))
-    .option("--key-arn <arn>", "a key of the tenant's own account, which is only used", identifier(parseKeyArn));
+    .option("--key-arn <arn>", "a key of the tenant's own account, which is only used", identifier(parseKeyArn))
+    .option("--xks-key-id <id>", "for an external key store: which key of its manager");
   withEventOptions(command, "the key is made");
   command.action((tenantId: TenantId, keyName: KeyName, flags: Flags) =>
     act((session) => addKey(session, tenantId, keyName, flags)),

@@ -11,6 +11,7 @@ import { type Act, addExamples } from "./command.ts";
 
 interface Flags extends EventFlags {
   readonly keyName: KeyName;
+  readonly xksKeyId?: string;
 }
 
 async function rotate(session: Session, tenantId: TenantId, flags: Flags): Promise<ExitCode> {
@@ -18,7 +19,7 @@ async function rotate(session: Session, tenantId: TenantId, flags: Flags): Promi
   return declare(session, {
     tenantId,
     type: "TenantKeyRotationRequested",
-    detail: { keyName },
+    detail: { keyName, ...(flags.xksKeyId === undefined ? {} : { xksKeyId: flags.xksKeyId }) },
     via: "bus",
     flags,
     name: `rotation of key ${keyName}`,
@@ -29,7 +30,8 @@ async function rotate(session: Session, tenantId: TenantId, flags: Flags): Promi
 export function addRotate(program: Command, act: Act): void {
   const command = withTenant(program.command("rotate"))
     .description("rotate a key now, beside its automatic rotation; what it encrypted before can still be read")
-    .option("--key-name <name>", "the key", identifier(parseKeyName), parseKeyName("default"));
+    .option("--key-name <name>", "the key", identifier(parseKeyName), parseKeyName("default"))
+    .option("--xks-key-id <id>", "for an external key store: which key of its manager is the next");
   withEventOptions(command, "the key is rotated");
   command.action((tenantId: TenantId, flags: Flags) => act((session) => rotate(session, tenantId, flags)));
   addExamples(command, ["tenantkeys rotate acme", "tenantkeys rotate acme --key-name payroll --wait"]);
