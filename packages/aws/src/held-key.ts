@@ -179,9 +179,11 @@ export class HeldKey {
       if (keyArn === undefined || this.#record.ownKeyArn !== undefined) return;
       await reachReplicas(this.#ports, this.#run, desired, keyArn, target);
     };
-    if (leaving) await replicasOf(this.#record.keyArn);
+    // A Region that doesn't answer mustn't keep the primary from being shut.
+    const failure = leaving ? await replicasOf(this.#record.keyArn).catch(asTenantKeysError) : undefined;
     // Only an enabled key is replicated: what a suspended tenant's key lacks follows when the tenant is resumed.
     const reached = await this.#reach(desired, target, fresh);
+    if (failure !== undefined) throw failure;
     if (!leaving) await replicasOf(reached.keyArn);
     return reached;
   }

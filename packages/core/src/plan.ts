@@ -67,7 +67,7 @@ export function plan(
   if (target === "withdrawn" || target === "deleted") return planDeparture(desired, observed, recorded, target);
   const refusal = refuseForeignRole(desired, observed);
   if (refusal !== undefined) return { kind: "refused", error: refusal };
-  const key = findTenantKey(desired, observed, recorded);
+  const key = findTenantKey(desired, observed, recorded, target);
   if (key instanceof TenantKeysError) return { kind: "refused", error: key };
   const previous = previousKeys(observed, recorded);
   return ready(key?.keyArn, [
@@ -236,6 +236,7 @@ function findTenantKey(
   desired: DesiredTenantKey,
   observed: ObservedTenantKey,
   recorded: RecordedKeys,
+  target: KeyTarget,
 ): ObservedKey | undefined | TenantKeysError {
   const { alias, taggedKeys } = observed;
   if (alias.kind === "unreadable") {
@@ -255,7 +256,7 @@ function findTenantKey(
     const stranger = taggedKeys.find((key) => !isRecordedAttempt(key, recorded));
     return stranger === undefined ? undefined : strangerRefusal(desired, stranger);
   }
-  return refuseKey(desired, candidate, recorded) ?? candidate;
+  return refuseKey(desired, candidate, recorded, target) ?? candidate;
 }
 
 /** The recorded key, or the newest attempt's, that lost its alias or never got one. */
@@ -276,7 +277,12 @@ function isRecordedAttempt(key: ObservedKey, recorded: RecordedKeys): boolean {
   return attempt !== undefined && (attempt.keyArn === undefined || attempt.keyArn === key.keyArn);
 }
 
-function refuseKey(desired: DesiredTenantKey, key: ObservedKey, recorded: RecordedKeys): TenantKeysError | undefined {
+function refuseKey(
+  desired: DesiredTenantKey,
+  key: ObservedKey,
+  recorded: RecordedKeys,
+  target: KeyTarget,
+): TenantKeysError | undefined {
   if (!hasTags(key.tags, desired.keyOwnership)) {
     return refusal(
       "alias_taken",
@@ -292,11 +298,19 @@ function refuseKey(desired: DesiredTenantKey, key: ObservedKey, recorded: Record
       desired,
     );
   }
-  return refuseState(desired, key, recorded);
+  return refuseState(desired, key, recorded, target);
 }
 
-/** Whoever disabled a key or scheduled its deletion behind our back had a reason that undoing it would trample on. */
-function refuseState(desired: DesiredTenantKey, key: ObservedKey, recorded: RecordedKeys): TenantKeysError | undefined {
+/**
+ * Whoever disabled a key or scheduled its deletion behind our back had a reason that undoing it would trample on. A key
+ * that is disabled just as it should be is in nobody's way: a worker may have died before it wrote that down.
+ */
+function refuseState(
+  desired: DesiredTenantKey,
+  key: ObservedKey,
+  recorded: RecordedKeys,
+  target: KeyTarget,
+): TenantKeysError | undefined {
   const { state = "provisioning" } = recorded;
   if (DYING.includes(key.state)) {
     if (state === "pending-deletion" || state === "offboarding") return undefined;
@@ -307,7 +321,7 @@ function refuseState(desired: DesiredTenantKey, key: ObservedKey, recorded: Reco
     return refusal("key_store_unavailable", `${key.keyArn} is unavailable: its key store isn't connected`, desired);
   }
   const disabledByUs = state === "suspended" || state === "offboarding" || state === "pending-deletion";
-  if (key.state === "Disabled" && disabledByUs) return undefined;
+  if (key.state === "Disabled" && (disabledByUs || target === "disabled")) return undefined;
   return refusal("key_disabled", `${key.keyArn} is in state ${key.state}`, desired);
 }
 
