@@ -1,15 +1,19 @@
 /** What the worker would do for a tenant key now: the same observe and plan, and nothing applied. */
 import {
+  type DesiredTenantKey,
   desiredTenantKey,
   type KeyArn,
   type KeyName,
   type KeyRecord,
   type KeyState,
+  type KeyTarget,
   type ObservedTenantKey,
   offboardingStep,
   type Plan,
   plan,
+  planOwnKey,
   profileOf,
+  type RecordedKeys,
   type RoleArn,
   type TenantId,
   TenantKeysError,
@@ -73,8 +77,23 @@ export async function planTenantKey(
       : undefined;
   const importParametersValid = (record?.importParameters?.expiresAtMs ?? 0) > nowMs;
   const recorded = { ...(record ?? { attempts: [] }), importParametersValid };
-  const planned = plan(desired, observed, recorded, keyTarget(tenant, offboarding));
+  const target = keyTarget(tenant, offboarding);
+  const planned = planOf(desired, observed, recorded, target);
   return { tenantId, keyName, record, observed: summarize(observed), plan: planned };
+}
+
+/** As the worker would plan it; for a key that is gone there is nothing to plan. */
+function planOf(
+  desired: DesiredTenantKey,
+  observed: ObservedTenantKey,
+  recorded: RecordedKeys & Pick<Partial<KeyRecord>, "ownKeyArn">,
+  target: KeyTarget,
+): Plan {
+  if (recorded.state === "destroyed") return { kind: "ready", keyArn: undefined, steps: [] };
+  const { ownKeyArn } = recorded;
+  return ownKeyArn === undefined
+    ? plan(desired, observed, recorded, target)
+    : planOwnKey(desired, observed, ownKeyArn, target);
 }
 
 function summarize({ role, alias, taggedKeys }: ObservedTenantKey): ObservedSummary {
