@@ -284,6 +284,7 @@ export const reviewScheduleRoleArgs: aws.iam.RoleArgs = {
       ),
     },
   ],
+  managedPolicyArns: [],
 };
 
 const audit: readonly PolicyStatement[] = [
