@@ -3,6 +3,7 @@ import {
   DAY_MS,
   decideDeclaration,
   type KeyDeclaration,
+  type KeyProfile,
   type KeyRecord,
   leavingRegister,
   mergeNewLife,
@@ -39,7 +40,7 @@ type Next =
 
 /**
  * @param tenant the tenant's record where the caller has read it already; a wrong one costs a lost race
- * @throws TenantKeysError `tenant_offboarded`, `generation_conflict`, `state_conflict`, `lease_taken`
+ * @throws TenantKeysError `tenant_offboarded`, `generation_conflict`, `state_conflict`, `origin_mismatch`, `lease_taken`
  */
 export async function declareKey(
   ports: ProvisionPorts,
@@ -172,6 +173,7 @@ function declareKnown(
       refuseBusy(record, nowMs);
       throw contended();
     case "record": {
+      refuseOtherKind(ports.profiles, record, declaration);
       const kept = { ...record, ...declaration, fence: record.fence + 1, updatedAtMs: nowMs };
       const superseded = { kind: "superseded", byGeneration: tenant.leaving?.generation ?? 0 } as const;
       return { kind: "write", record: kept, tenant, result: decision.error ?? superseded };
@@ -182,10 +184,33 @@ function declareKnown(
       return { kind: "write", record: fresh, tenant, result: { kind: "held", fresh: false, record: fresh, tenant } };
     }
     case "proceed": {
+      refuseOtherKind(ports.profiles, record, declaration);
       const taken = { ...underLease(ports, record, nowMs), ...declaration };
       return { kind: "write", record: taken, tenant, result: { kind: "held", fresh: false, record: taken, tenant } };
     }
   }
+}
+
+/** What KMS decides of a key when it is made, and never changes. */
+const KIND_FIELDS = ["keySpec", "origin", "customKeyStoreId"] as const satisfies readonly (keyof KeyProfile)[];
+
+/**
+ * Before it is recorded: a record that names another kind of key than it has could be neither suspended nor resumed.
+ * @throws TenantKeysError `origin_mismatch`
+ */
+function refuseOtherKind(
+  profiles: ProvisionPorts["profiles"],
+  record: KeyRecord,
+  { profile: name }: KeyDeclaration,
+): void {
+  const isMade = record.keyArn !== undefined || record.attempts.some(({ outcome }) => outcome === "created");
+  const [made, declared] = [profiles[record.profile], profiles[name]];
+  // Of a key in the tenant's own account KMS says what it is.
+  if (!isMade || record.ownKeyArn !== undefined || made === undefined || declared === undefined) return;
+  const differs = KIND_FIELDS.find((field) => made[field] !== declared[field]);
+  if (differs === undefined) return;
+  const message = `profile "${name}" is of ${differs} ${declared[differs]}, and the key was made with profile "${record.profile}", of ${made[differs]}`;
+  throw new TenantKeysError("origin_mismatch", message, { step: "declare" });
 }
 
 function freshRecord(ports: ProvisionPorts, declaration: KeyDeclaration, attemptId: string, nowMs: number): KeyRecord {
