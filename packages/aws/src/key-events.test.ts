@@ -19,6 +19,7 @@ async function keyOf(profile: Partial<KeyProfile>, around?: AroundCall) {
   return { ...world, send };
 }
 
+const DAY_MS = 86_400_000;
 const rotate = "TenantKeyRotationRequested";
 const ROTATIONS = "RotateKeyOnDemand";
 const count = (log: readonly string[], name: string) => log.filter((call) => call === name).length;
@@ -211,8 +212,8 @@ describe("material that a customer brings", () => {
   const supplied = "TenantKeyMaterialSupplied";
   const material = (text: string) => Buffer.from(text).toString("base64");
 
-  async function waiting() {
-    const world = await keyOf({ origin: "EXTERNAL" });
+  async function waiting(around?: AroundCall) {
+    const world = await keyOf({ origin: "EXTERNAL" }, around);
     const importToken = world.aws.tenantRecord()?.importParameters?.importToken ?? "";
     const supply = (generation: number, change: object = {}) =>
       world.send(supplied, generation, { encryptedKeyMaterial: material("first"), importToken, ...change });
@@ -261,6 +262,63 @@ describe("material that a customer brings", () => {
     });
     expect(aws.replies.at(-1)?.detailType).toBe("TenantKeyAwaitingMaterial");
   });
+
+  test("that has expired by the time its event comes again isn't imported again, nor said to be", async () => {
+    const { aws, supply, send, clock } = await waiting();
+    await supply(5, { expiresAt: new Date(START_MS + 86_400_000).toISOString() });
+    clock.advance(86_400_001);
+    aws.letTimePass();
+    await send("TenantKeyReviewDue", 6);
+    aws.replies.length = 0;
+    await expect(supply(5)).resolves.toMatchObject({ kind: "done" });
+    expect([aws.tenantRecord()?.state, count(aws.log, "ImportKeyMaterial")]).toEqual(["awaiting-material", 1]);
+    expect(aws.replies).toEqual([]);
+  });
+
+  test("that KMS shows late is waited for: the key isn't taken for one that still waits", async () => {
+    let late = 0;
+    const { aws, supply } = await waiting(async (name, _signal, effect) => {
+      const answer = effect();
+      if (name === "ImportKeyMaterial") late = 3;
+      if (name !== "DescribeKey" || late === 0) return answer;
+      late--;
+      const { KeyMetadata } = answer as { readonly KeyMetadata: object };
+      return { KeyMetadata: { ...KeyMetadata, KeyState: "PendingImport" } };
+    });
+    await expect(supply(5)).resolves.toMatchObject({ kind: "done" });
+    expect(aws.tenantRecord()).toMatchObject({ state: "active", waitingFor: undefined, importParameters: undefined });
+    expect(aws.replies.at(-1)).toMatchObject({ detailType: "TenantKeyMaterialImported", detail: { state: "active" } });
+  });
+
+  test("that KMS doesn't show within the budget isn't imported twice: the event comes back and finds it", async () => {
+    let hidden = false;
+    const { aws, supply, clock } = await waiting(async (name, _signal, effect) => {
+      const answer = effect();
+      if (name === "ImportKeyMaterial") hidden = true;
+      if (name !== "DescribeKey" || !hidden) return answer;
+      const { KeyMetadata } = answer as { readonly KeyMetadata: object };
+      return { KeyMetadata: { ...KeyMetadata, KeyState: "PendingImport" } };
+    });
+    await expect(supply(5)).resolves.toMatchObject({ kind: "retry", error: { code: "plan_not_converging" } });
+    hidden = false;
+    clock.advance(5_000);
+    await expect(supply(5)).resolves.toMatchObject({ kind: "done" });
+    expect([aws.tenantRecord()?.state, count(aws.log, "ImportKeyMaterial")]).toEqual(["active", 1]);
+  });
+
+  test.each(["TenantKeyReviewDue", "TenantSignedUp"])(
+    "can be wrapped anew after %s, once the parameters are a day old, and not before",
+    async (type) => {
+      const { aws, send, clock } = await waiting();
+      const parameters = () => aws.tenantRecord()?.importParameters;
+      await send(type, 5);
+      expect([parameters()?.expiresAtMs, count(aws.log, "GetParametersForImport")]).toEqual([START_MS + DAY_MS, 0]);
+      clock.advance(DAY_MS);
+      await send(type, 6);
+      expect([parameters()?.expiresAtMs, count(aws.log, "GetParametersForImport")]).toEqual([START_MS + 2 * DAY_MS, 1]);
+      expect(aws.tenantRecord()?.state).toBe("awaiting-material");
+    },
+  );
 
   test("isn't taken for a key whose material AWS made", async () => {
     const { send } = await keyOf({});

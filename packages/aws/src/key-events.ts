@@ -15,7 +15,7 @@ import {
 } from "@tenantkeys/core";
 import { refuseMissingXksKey } from "./external-key-store.ts";
 import { HeldKey } from "./held-key.ts";
-import { importKeyMaterial, rotateOnDemand, wasRotatedSince } from "./key-operations.ts";
+import { importKeyMaterial, rotateOnDemand, untilImported, wasRotatedSince } from "./key-operations.ts";
 import type { KeyOutcome } from "./key-outcome.ts";
 import type { ProvisionPorts } from "./ports.ts";
 import type { Run } from "./run.ts";
@@ -173,6 +173,7 @@ async function importMaterial(
     refuseExpiry(event.expiresAtMs, run.clock.nowMs());
     await importKeyMaterial(ports.clients, run, keyArn, event);
     await held.write({ materialGeneration: event.generation });
+    await untilImported(ports.clients, run, keyArn, ports.visibilityBudgetMs);
   });
   return held.converge();
 }

@@ -1,5 +1,6 @@
 /** What is done with a key once, and not by comparing: reading its last use, rotating it on demand, importing material. */
 import {
+  DescribeKeyCommand,
   GetKeyLastUsageCommand,
   ImportKeyMaterialCommand,
   ListKeyRotationsCommand,
@@ -8,7 +9,7 @@ import {
 import { type KeyArn, TenantKeysError } from "@tenantkeys/core";
 import type { Clients } from "./clients.ts";
 import { errorName, narrowAwsError } from "./narrow-error.ts";
-import type { Run } from "./run.ts";
+import { type Run, untilVisible } from "./run.ts";
 
 /** A key has at most 25 rotations on demand and one automatic a quarter: ten pages of 1,000 last for ever. */
 const ROTATION_PAGES_MAX = 10;
@@ -109,4 +110,24 @@ export async function importKeyMaterial(
     }
     throw narrowAwsError(error, step);
   }
+}
+
+/**
+ * Waits until KMS shows the key with its material. A key that is read too early would be taken for one that still waits,
+ * and nothing would look at it again.
+ * https://docs.aws.amazon.com/kms/latest/developerguide/programming-eventual-consistency.html
+ * @throws TenantKeysError `plan_not_converging` where it doesn't show within the budget
+ */
+export async function untilImported(clients: Clients, run: Run, keyArn: KeyArn, budgetMs: number): Promise<void> {
+  const step = "kms:DescribeKey";
+  const isPending = (error: unknown) => error instanceof TenantKeysError && error.code === "plan_not_converging";
+  await untilVisible(run, budgetMs, isPending, async () => {
+    const command = new DescribeKeyCommand({ KeyId: keyArn });
+    const { KeyMetadata } = await clients.kms.send(command, { abortSignal: run.signal }).catch((error) => {
+      throw narrowAwsError(error, step);
+    });
+    if (KeyMetadata?.KeyState !== "PendingImport") return;
+    const message = `${step}: ${keyArn} still shows no material after it was imported`;
+    throw new TenantKeysError("plan_not_converging", message, { step });
+  });
 }

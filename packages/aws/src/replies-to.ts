@@ -149,7 +149,8 @@ function operationReplies(context: StageContext, event: TenantEvent, record: Key
         : ({ rotation: "new-key", previousKeyArn } as const);
     return [keyReply("TenantKeyRotated", repliedKey(context, record, event), how)];
   }
-  if (event.type !== "TenantKeyMaterialSupplied") return [];
+  // An event that comes again after its material has expired: nothing was imported, and the key waits.
+  if (event.type !== "TenantKeyMaterialSupplied" || record.state === "awaiting-material") return [];
   const { materialExpiresAtMs: atMs } = record;
   const materialExpiresAt = atMs === undefined ? undefined : new Date(atMs).toISOString();
   return [keyReply("TenantKeyMaterialImported", repliedKey(context, record, event), { materialExpiresAt })];
