@@ -28,7 +28,7 @@ import {
 } from "@tenantkeys/core";
 import { applyPlan } from "./executor.ts";
 import { readLastUse } from "./key-operations.ts";
-import { refuseUnusableOwnKey } from "./keys.ts";
+import { whyOwnKeyIsUnusable } from "./keys.ts";
 import { observeTenantKey } from "./observer.ts";
 import type { ProvisionPorts } from "./ports.ts";
 import { type Reached, recordOf } from "./reached.ts";
@@ -190,13 +190,11 @@ export class HeldKey {
 
   async #reach(desired: DesiredTenantKey, target: KeyTarget, fresh: boolean): Promise<Omit<Reached, "lastUsedAtMs">> {
     const { ownKeyArn } = this.#record;
+    if (ownKeyArn !== undefined) return this.#reachOwnKey(desired, target, ownKeyArn, fresh);
     let observed: ObservedTenantKey = fresh ? NOTHING_OBSERVED : await this.#observe(desired);
     let mayCreate = fresh;
     for (let round = 1; round <= ROUNDS_MAX; round++) {
-      const planned =
-        ownKeyArn === undefined
-          ? plan(desired, observed, this.#recorded(), target)
-          : planOwnKey(desired, observed, ownKeyArn, target);
+      const planned = plan(desired, observed, this.#recorded(), target);
       if (planned.kind === "refused") throw planned.error;
       const creates = planned.steps.some((step) => step.some((action) => action.kind === "create-key"));
       if (creates && !mayCreate) await this.#openAttempt();
@@ -211,10 +209,6 @@ export class HeldKey {
       if (applied.attempt !== undefined) this.#learn(applied.attempt);
       if (applied.error !== undefined) throw applied.error;
       if (!applied.surprised) {
-        // Not before the role is there: a key's policy can't name a role that isn't, and its owner has to be first.
-        if (ownKeyArn !== undefined && target === "usable") {
-          await refuseUnusableOwnKey(this.#ports.clients, this.#run, ownKeyArn, desired);
-        }
         const { keyArn, importParameters, deletionDateMs } = applied;
         const key = [observed.alias.kind === "present" ? observed.alias.key : undefined, ...observed.taggedKeys].find(
           (candidate) => candidate?.keyArn === keyArn,
@@ -223,9 +217,38 @@ export class HeldKey {
       }
       observed = await this.#observe(desired, applied.aliasExists);
     }
-    throw new TenantKeysError("plan_not_converging", `still not as wanted after ${ROUNDS_MAX} rounds`, {
-      step: "plan",
-    });
+    throw notConverging();
+  }
+
+  /**
+   * A key of the tenant's own account: only the tenant's role is ours. It is made even for a key that can't be used yet,
+   * as the key's policy can't name a role that isn't there; but only a key that can be used gets into the role's policy:
+   * a suspension passes by a key that has failed.
+   */
+  async #reachOwnKey(
+    desired: DesiredTenantKey,
+    target: KeyTarget,
+    ownKeyArn: KeyArn,
+    fresh: boolean,
+  ): Promise<Omit<Reached, "lastUsedAtMs">> {
+    const { clients } = this.#ports;
+    const unusable =
+      target === "usable" ? await whyOwnKeyIsUnusable(clients, this.#run, ownKeyArn, desired) : undefined;
+    const admits = unusable === undefined || this.#record.state === "active";
+    let observed: ObservedTenantKey = fresh ? NOTHING_OBSERVED : await this.#observe(desired);
+    for (let round = 1; round <= ROUNDS_MAX; round++) {
+      const planned = planOwnKey(desired, observed, ownKeyArn, admits ? target : "disabled");
+      if (planned.kind === "refused") throw planned.error;
+      const start = { keyArn: planned.keyArn, attempt: undefined };
+      const { error, surprised, keyArn } = await applyPlan(this.#ports, this.#run, desired, planned.steps, start);
+      if (error !== undefined) throw error;
+      if (!surprised) {
+        if (unusable !== undefined) throw unusable;
+        return { keyArn, observed: undefined, importParameters: undefined, deletionDateMs: undefined };
+      }
+      observed = await this.#observe(desired);
+    }
+    throw notConverging();
   }
 
   #recorded(): RecordedKeys {
@@ -272,6 +295,11 @@ export class HeldKey {
     const next = due ? failure.failedAtMs + FAILED_REVIEW_DELAY_MS : nextCheckAtMs;
     await this.write({ state, failure, nextCheckAtMs: next, leaseUntilMs: 0 }).catch(() => undefined);
   }
+}
+
+function notConverging(): TenantKeysError {
+  const message = `still not as wanted after ${ROUNDS_MAX} rounds`;
+  return new TenantKeysError("plan_not_converging", message, { step: "plan" });
 }
 
 /** What a key should be now: by what is declared of its tenant, and by how far its way out has come. */

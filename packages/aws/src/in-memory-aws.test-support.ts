@@ -7,7 +7,9 @@ import {
   ATTEMPT_TAG,
   type DestructionRecord,
   type KeyRecord,
+  type KeySpec,
   type KeyState,
+  keyUsage,
   type PolicyDocument,
   type Reply,
   samePolicy,
@@ -42,7 +44,7 @@ interface Key {
   /** Epoch milliseconds of each rotation on demand. */
   readonly rotatedAtMs: number[];
   readonly origin: string;
-  readonly keySpec: string;
+  readonly keySpec: KeySpec;
   readonly xksKeyId: string | undefined;
   state: KeyState;
   deletionDateMs: number | undefined;
@@ -174,7 +176,8 @@ export class InMemoryAws {
       const { arn, state, origin, keySpec, deletionDateMs, materialExpiresAtMs } = this.#key(this.#resolve(KeyId));
       const date = (atMs: number | undefined) => (atMs === undefined ? undefined : new Date(atMs));
       const dates = { DeletionDate: date(deletionDateMs), ValidTo: date(materialExpiresAtMs) };
-      return { KeyMetadata: { Arn: arn, KeyState: state, Origin: origin, KeySpec: keySpec, ...dates } };
+      const kind = { Origin: origin, KeySpec: keySpec, KeyUsage: keyUsage(keySpec) };
+      return { KeyMetadata: { Arn: arn, KeyState: state, ...kind, ...dates } };
     },
     GetKeyPolicy: ({ KeyId }) => ({ Policy: this.#key(KeyId).policy }),
     GetKeyRotationStatus: ({ KeyId }) => {
@@ -232,7 +235,7 @@ export class InMemoryAws {
       rotationPeriodDays: undefined,
       rotatedAtMs: [],
       origin: Origin ?? "AWS_KMS",
-      keySpec: KeySpec ?? "SYMMETRIC_DEFAULT",
+      keySpec: (KeySpec ?? "SYMMETRIC_DEFAULT") as KeySpec,
       xksKeyId: XksKeyId,
       state: Origin === "EXTERNAL" ? "PendingImport" : "Enabled",
       deletionDateMs: undefined,

@@ -86,6 +86,12 @@ function carryOut(ports: ProvisionPorts, run: Run, held: HeldKey, event: KeyEven
   }
 }
 
+function refuseOwnKey({ keyName, ownKeyArn }: KeyRecord, code: ErrorCode, does: string): void {
+  if (ownKeyArn === undefined) return;
+  const message = `the key ${keyName} is of the tenant's own account: only its owner ${does} it`;
+  throw new TenantKeysError(code, message, { step: "declare" });
+}
+
 type RotationEvent = EventOf<"TenantKeyRotationRequested">;
 
 async function rotate(ports: ProvisionPorts, run: Run, held: HeldKey, event: RotationEvent): Promise<KeyRecord> {
@@ -93,6 +99,7 @@ async function rotate(ports: ProvisionPorts, run: Run, held: HeldKey, event: Rot
   if (rotation?.generation === event.generation && rotation.doneAtMs !== undefined) {
     return held.write({ leaseUntilMs: 0 });
   }
+  refuseOwnKey(held.record, "rotation_unsupported", "rotates");
   if (held.desired.origin === "EXTERNAL") {
     const message = "the next material of a key with imported material is its customer's to bring: add a key, and move";
     throw new TenantKeysError("rotation_unsupported", message, { step: "kms:RotateKeyOnDemand" });
@@ -165,6 +172,7 @@ async function importMaterial(
   await held.settle(async () => {
     const { keyArn, materialGeneration } = held.record;
     if (keyArn === undefined) throw new TenantKeysError("record_invalid", "the record lacks its key");
+    refuseOwnKey(held.record, "origin_mismatch", "imports material into");
     if (held.desired.origin !== "EXTERNAL") {
       const message = `the key's material comes from ${held.desired.origin}, so none can be imported`;
       throw new TenantKeysError("origin_mismatch", message, { step: "kms:ImportKeyMaterial" });

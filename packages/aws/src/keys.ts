@@ -187,26 +187,33 @@ export async function getImportParameters(clients: Clients, run: Run, keyArn: Ke
 }
 
 /**
- * Whether a key of a tenant's own account can be used as the profile says: all that its owner's policy lets us see.
- * @throws TenantKeysError `own_key_unusable`, with the reason
+ * Why a key of a tenant's own account can't be used as the profile says, by all that its owner's policy lets us see.
+ * @returns `own_key_unusable` with the reason, or undefined where it can
+ * @throws TenantKeysError where KMS doesn't answer
  */
-export async function refuseUnusableOwnKey(
+export async function whyOwnKeyIsUnusable(
   clients: Clients,
   run: Run,
   keyArn: KeyArn,
   wanted: { readonly keySpec: KeySpec; readonly keyUsage: KeyUsageType },
-): Promise<void> {
+): Promise<TenantKeysError | undefined> {
   const step = "kms:DescribeKey";
   const unusable = (reason: string, cause?: unknown) =>
     new TenantKeysError("own_key_unusable", `${step}: ${keyArn} ${reason}`, { step, cause });
-  const metadata = await describeOwnKey(clients, run, keyArn).catch((error) => {
+  let metadata: KeyMetadata | undefined;
+  try {
+    metadata = await describeOwnKey(clients, run, keyArn);
+  } catch (error) {
+    if (errorName(error) === "NotFoundException") return unusable("isn't there", error);
     const narrowed = narrowAwsError(error, step);
-    if (errorName(error) === "NotFoundException") throw unusable("isn't there", error);
-    throw narrowed.code === "access_denied" ? unusable("doesn't let tenantkeys describe it", error) : narrowed;
-  });
-  if (metadata?.KeyState !== "Enabled") throw unusable(`is ${metadata?.KeyState ?? "in no state"}, not Enabled`);
-  if (metadata.KeySpec === wanted.keySpec && metadata.KeyUsage === wanted.keyUsage) return;
-  throw unusable(`is for ${metadata.KeyUsage} with ${metadata.KeySpec}, not ${wanted.keyUsage} with ${wanted.keySpec}`);
+    if (narrowed.code === "access_denied") return unusable("doesn't let tenantkeys describe it", error);
+    throw narrowed;
+  }
+  if (metadata?.KeyState !== "Enabled") return unusable(`is ${metadata?.KeyState ?? "in no state"}, not Enabled`);
+  if (metadata.KeySpec === wanted.keySpec && metadata.KeyUsage === wanted.keyUsage) return undefined;
+  return unusable(
+    `is for ${metadata.KeyUsage} with ${metadata.KeySpec}, not ${wanted.keyUsage} with ${wanted.keySpec}`,
+  );
 }
 
 async function describeOwnKey(clients: Clients, run: Run, keyArn: KeyArn): Promise<KeyMetadata | undefined> {

@@ -158,11 +158,11 @@ export function decideDeclaration(
     const message = `generation ${record.generation} already declares profile "${record.profile}", not "${declaration.profile}"`;
     return { kind: "refused", error: new TenantKeysError("generation_conflict", message, about) };
   }
+  if (record.state === "destroyed") return decideNewLife(record, tenant, declaration);
   if (declaration.ownKeyArn !== record.ownKeyArn) {
     const message = `the key is ${record.ownKeyArn ?? "one that tenantkeys made"}, and can't become ${declaration.ownKeyArn ?? "another"}: offboard it first, or add one with another name`;
     return { kind: "refused", error: new TenantKeysError("state_conflict", message, about) };
   }
-  if (record.state === "destroyed") return decideNewLife(record, tenant, declaration);
   if (record.leaseUntilMs > nowMs) return { kind: "busy", leaseUntilMs: record.leaseUntilMs };
   const leaving = tenant === undefined ? undefined : leavingRegister(tenant);
   if (leaving === undefined) return { kind: "proceed", attempts: record.attempts };
