@@ -219,7 +219,11 @@ function neverDeleteEarly(context: StageContext, { deletionWindowDays }: KeyProf
   };
 }
 
-/** What the policy of a key in the tenant's own account must hold, beside what its owner keeps in it. */
+/**
+ * What the policy of a key in the tenant's own account must hold, beside what its owner keeps in it. The roles are named by
+ * a condition and not as principals: KMS keeps a principal by its unique id and refuses one that isn't there, so a role that
+ * is made later, or made anew when the tenant comes back, wouldn't be let in, and nobody here may put the policy again.
+ */
 export function ownKeyPolicyStatements(
   context: StageContext,
   profile: Pick<KeyProfile, "keySpec" | "actions">,
@@ -229,16 +233,18 @@ export function ownKeyPolicyStatements(
     {
       Sid: "UseByTenantkeysTenant",
       Effect: "Allow",
-      Principal: { AWS: tenantRole },
+      Principal: { AWS: accountPrincipal(context.accountId) },
       Action: [...useActions(profile)],
       Resource: "*",
+      Condition: { ArnEquals: { "aws:PrincipalArn": tenantRole } },
     },
     {
       Sid: "DescribeByTenantkeys",
       Effect: "Allow",
-      Principal: { AWS: [context.provisionerRoleArn, context.auditorRoleArn] },
+      Principal: { AWS: accountPrincipal(context.accountId) },
       Action: "kms:DescribeKey",
       Resource: "*",
+      Condition: { ArnEquals: { "aws:PrincipalArn": [context.provisionerRoleArn, context.auditorRoleArn] } },
     },
   ];
 }
