@@ -1,10 +1,17 @@
 /** A key with a replica in another Region, on the real stacks: one tenant's in both, nobody else's in either. */
-import { DecryptCommand, DescribeKeyCommand, EncryptCommand, KMSClient } from "@aws-sdk/client-kms";
+import {
+  DecryptCommand,
+  DescribeKeyCommand,
+  EncryptCommand,
+  GetKeyPolicyCommand,
+  KMSClient,
+  PutKeyPolicyCommand,
+} from "@aws-sdk/client-kms";
 import { clientConfig } from "@tenantkeys/aws";
-import { DAY_MS, parseKeyArn, parseRegion, replicaArn } from "@tenantkeys/core";
+import { DAY_MS, parseKeyArn, parseRegion, policyDocument, replicaArn } from "@tenantkeys/core";
 import { advanceClock, assumeRole, type LocalStage } from "@tenantkeys/local";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { publish, tenantEnvelope, untilActive } from "../support/events.ts";
+import { publish, readRecord, tenantEnvelope, until, untilActive } from "../support/events.ts";
 import { reviewDue, untilState, workAt } from "../support/life.ts";
 import { outcome } from "../support/sessions.ts";
 import { sharedStage } from "../support/shared-stage.ts";
@@ -79,6 +86,36 @@ it("is suspended and resumed in both, as KMS shares no key's state", async () =>
   await happens("TenantResumed", "traveller");
   await untilState(stage, "traveller", "active");
   expect(await states()).toEqual(["Enabled", "Enabled"]);
+});
+
+it("isn't scheduled for deletion while its replica hides, which is no reason to leave it open", async () => {
+  const frankfurt = rootIn(FRANKFURT);
+  const { Policy } = await frankfurt.send(new GetKeyPolicyCommand({ KeyId: replica, PolicyName: "default" }));
+  const put = (policy: string | undefined) =>
+    frankfurt.send(
+      new PutKeyPolicyCommand({
+        KeyId: replica,
+        PolicyName: "default",
+        Policy: policy,
+        BypassPolicyLockoutSafetyCheck: true,
+      }),
+    );
+  const elsewhere = { AWS: "arn:aws:iam::444455556666:root" };
+  await put(
+    JSON.stringify(
+      policyDocument([{ Sid: "Elsewhere", Effect: "Allow", Principal: elsewhere, Action: "kms:*", Resource: "*" }]),
+    ),
+  );
+  await happens("TenantOffboarded", "traveller");
+  await until("the offboarding to fail", async () => {
+    const record = await readRecord(stage, "traveller", "default");
+    return record?.failure?.code === "access_denied" && record.leaseUntilMs === 0 && record;
+  });
+  expect(await states()).toEqual(["Disabled", "Enabled"]);
+  await put(Policy);
+  await happens("TenantReinstated", "traveller");
+  await until("both to be usable again", async () => (await states()).every((state) => state === "Enabled"));
+  await untilState(stage, "traveller", "active");
 });
 
 it("waits with its deletion for its replica's, and both are saved by a reinstatement", async () => {

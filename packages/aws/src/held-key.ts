@@ -177,14 +177,17 @@ export class HeldKey {
     const leaving = target === "withdrawn" || target === "deleted";
     const replicasOf = async (keyArn: KeyArn | undefined) => {
       if (keyArn === undefined || this.#record.ownKeyArn !== undefined) return;
-      await reachReplicas(this.#ports, this.#run, desired, keyArn, target);
+      await reachReplicas(this.#ports, this.#run, desired, keyArn, this.#recorded(), target);
     };
     // A Region that doesn't answer mustn't keep the primary from being shut.
     const failure = leaving ? await replicasOf(this.#record.keyArn).catch(asTenantKeysError) : undefined;
+    // A scheduled primary waits for its replicas, so while one can't be dealt with nothing is begun that couldn't end.
+    const waits = failure !== undefined && target === "deleted" && this.#record.scheduledAtMs === undefined;
     // Only an enabled key is replicated: what a suspended tenant's key lacks follows when the tenant is resumed.
-    const reached = await this.#reach(desired, target, fresh);
+    const reached = await this.#reach(desired, waits ? "withdrawn" : target, fresh);
     if (failure !== undefined) throw failure;
-    if (!leaving) await replicasOf(reached.keyArn);
+    // A worker that died before it recorded its key may have replicated it.
+    if (!leaving || this.#record.keyArn === undefined) await replicasOf(reached.keyArn);
     return reached;
   }
 
@@ -221,9 +224,9 @@ export class HeldKey {
   }
 
   /**
-   * A key of the tenant's own account: only the tenant's role is ours. It is made even for a key that can't be used yet,
-   * as the key's policy can't name a role that isn't there; but only a key that can be used gets into the role's policy:
-   * a suspension passes by a key that has failed.
+   * A key of the tenant's own account: only the tenant's role is ours. It is made even for a key that can't be used yet, so
+   * that its owner can try it as soon as the key's policy is right; but only a key that can be used gets into the role's
+   * policy: a suspension passes by a key that has failed.
    */
   async #reachOwnKey(
     desired: DesiredTenantKey,

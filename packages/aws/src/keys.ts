@@ -30,6 +30,7 @@ import {
   type ObservedKey,
   type PolicyDocument,
   parseKeyArn,
+  parseRegion,
   type Region,
   type Tags,
   TenantKeysError,
@@ -250,6 +251,9 @@ export async function readKey(clients: Clients, run: Run, keyId: KeyArn | AliasN
         origin: KeyMetadata?.Origin ?? "AWS_KMS",
         deletionDateMs: KeyMetadata?.DeletionDate?.getTime(),
         materialExpiresAtMs: KeyMetadata?.ValidTo?.getTime(),
+        replicaRegions: KeyMetadata?.MultiRegionConfiguration?.ReplicaKeys?.map(({ Region }) =>
+          parseRegion(Region ?? ""),
+        ),
         rotation,
       },
     };

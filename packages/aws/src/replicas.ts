@@ -1,15 +1,19 @@
 /** Brings the replicas of a multi-Region key to what is declared, Region by Region: read, plan, apply. */
 import {
   ATTEMPT_TAG,
+  asTenantKeysError,
   type DesiredTenantKey,
   desiredTenantKey,
+  hasReplicas,
   type KeyArn,
   type KeyTarget,
   type ObservedReplica,
   parseAttemptId,
   planReplica,
+  type RecordedKeys,
   type Region,
   type ReplicaActionKind,
+  refuseReplica,
   replicaArn,
   TenantKeysError,
 } from "@tenantkeys/core";
@@ -31,18 +35,43 @@ import { checkDeadline, type Run, untilVisible } from "./run.ts";
 /** A cancelled deletion is looked at again; a third look means that somebody undoes what we do. */
 const ROUNDS_MAX = 3;
 
-/** @param keyArn the primary's */
+/**
+ * Every Region of the profile, and every other that KMS lists: a replica of an earlier profile follows its tenant too. One
+ * Region's failure is thrown when the others have been dealt with.
+ * @param keyArn the primary's
+ */
 export async function reachReplicas(
   ports: ProvisionPorts,
   run: Run,
   desired: DesiredTenantKey,
   keyArn: KeyArn,
+  recorded: Pick<RecordedKeys, "state">,
   target: KeyTarget,
 ): Promise<void> {
-  for (const region of desired.replicaRegions) {
+  if (!hasReplicas(keyArn)) return;
+  const primary = await readKey(ports.clients, run, keyArn);
+  const listed = primary.kind === "read" ? (primary.key.replicaRegions ?? []) : [];
+  let failure: TenantKeysError | undefined;
+  for (const region of new Set([...desired.replicaRegions, ...listed])) {
     const there = desiredTenantKey({ ...desired.context, region }, desired.tenantId, desired.keyName, desired.profile);
-    await reachReplica(ports, run, there, keyArn, target);
+    const known = {
+      state: recorded.state,
+      isListed: listed.includes(region),
+      isWanted: desired.replicaRegions.includes(region),
+    };
+    try {
+      await reachReplica(ports, run, there, keyArn, target, known);
+    } catch (error) {
+      failure ??= asTenantKeysError(error);
+    }
   }
+  if (failure !== undefined) throw failure;
+}
+
+interface KnownReplica extends Pick<RecordedKeys, "state"> {
+  /** By its primary: then it is there, whatever a refusal to show it says. */
+  readonly isListed: boolean;
+  readonly isWanted: boolean;
 }
 
 async function reachReplica(
@@ -51,10 +80,19 @@ async function reachReplica(
   desired: DesiredTenantKey,
   primary: KeyArn,
   target: KeyTarget,
+  known: KnownReplica,
 ): Promise<void> {
   const { region } = desired.context;
   for (let round = 1; round <= ROUNDS_MAX; round++) {
-    const observed = await observeReplica(ports, run, desired, primary, region);
+    const { isHidden, ...observed } = await observeReplica(ports, run, desired, primary, region);
+    if (isHidden && known.isListed) {
+      // This stage's worker may have lost its permissions in a Region with the profile that named it.
+      if (target === "usable" && !known.isWanted) return;
+      const message = `${observed.keyArn} is a replica of the key, and KMS doesn't let tenantkeys look at it`;
+      throw new TenantKeysError("access_denied", message, { step: `kms:DescribeKey in ${region}` });
+    }
+    const refused = observed.key === undefined ? undefined : refuseReplica(desired, observed.key, known, target);
+    if (refused !== undefined) throw refused;
     const actions = planReplica(desired, observed, target);
     if (actions.length === 0) return;
     for (const kind of actions) await apply(ports, run, desired, primary, observed.keyArn, kind);
@@ -69,12 +107,13 @@ async function observeReplica(
   { aliasName }: DesiredTenantKey,
   primary: KeyArn,
   region: Region,
-): Promise<ObservedReplica> {
+): Promise<ObservedReplica & { readonly isHidden: boolean }> {
   const clients = ports.clientsIn(region);
   const keyArn = replicaArn(primary, region);
   const [reading, alias] = await Promise.all([readKey(clients, run, keyArn), readKey(clients, run, aliasName)]);
   const key = reading.kind === "read" ? reading.key : undefined;
-  return { region, keyArn, key, aliased: alias.kind === "read" && alias.key.keyArn === keyArn };
+  const aliased = alias.kind === "read" && alias.key.keyArn === keyArn;
+  return { region, keyArn, key, aliased, isHidden: reading.kind === "denied" };
 }
 
 const STEP_OF: Readonly<Record<ReplicaActionKind, string>> = {

@@ -24,7 +24,7 @@ import {
   tenantRoleName,
   tenantRolePath,
 } from "./names.ts";
-import { replicaArn } from "./plan-replicas.ts";
+import { hasReplicas, replicaArn } from "./plan-replicas.ts";
 import type { PolicyDocument } from "./policy-document.ts";
 import { tenantRolePolicy } from "./role-policy.ts";
 import { type StageContext, tenantPrincipalArn } from "./stage-context.ts";
@@ -110,7 +110,8 @@ export function desiredTenantKey(
 
 /** Each key followed by its replicas, whose ARNs are known before they are made. */
 function withReplicas(keyArns: readonly KeyArn[], { replicaRegions }: KeyProfile): readonly KeyArn[] {
-  return keyArns.flatMap((keyArn) => [keyArn, ...replicaRegions.map((region) => replicaArn(keyArn, region))]);
+  const regionsOf = (keyArn: KeyArn) => (hasReplicas(keyArn) ? replicaRegions : []);
+  return keyArns.flatMap((keyArn) => [keyArn, ...regionsOf(keyArn).map((region) => replicaArn(keyArn, region))]);
 }
 
 function desiredSharedRole(context: StageContext, keyName: KeyName): DesiredRole {

@@ -1,5 +1,5 @@
 /** What was read from AWS about one tenant key. Documents are parsed JSON of any shape: somebody may have changed them. */
-import type { KeyArn, RoleArn } from "./ids.ts";
+import type { KeyArn, Region, RoleArn } from "./ids.ts";
 import type { Tags } from "./names.ts";
 
 /** https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html */
@@ -24,6 +24,8 @@ export interface ObservedKey {
   readonly deletionDateMs?: number | undefined;
   /** Epoch milliseconds, where imported material expires. */
   readonly materialExpiresAtMs?: number | undefined;
+  /** Where KMS lists replicas of it: of a multi-Region primary only. */
+  readonly replicaRegions?: readonly Region[] | undefined;
   readonly rotation: { readonly enabled: boolean; readonly periodDays: number | undefined };
 }
 

@@ -37,6 +37,11 @@ test("a replica's ARN is its primary's in another Region, and the role's policy 
   expect(DESIRED.rolePolicy(PRIMARY).Statement[0]?.Resource).toEqual([PRIMARY, KEY.keyArn]);
 });
 
+test("the role's policy names no replica of a key that was made before its profile named Regions", () => {
+  const single = parseKeyArn(PRIMARY.replace("mrk-1", "1"));
+  expect(DESIRED.rolePolicy(single).Statement[0]?.Resource).toEqual([single]);
+});
+
 describe("a replica", () => {
   test.each<[string, ObservedReplica, KeyTarget, readonly ReplicaActionKind[]]>([
     [

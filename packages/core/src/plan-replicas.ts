@@ -4,9 +4,10 @@
  * https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html
  */
 import type { DesiredTenantKey } from "./desired-state.ts";
+import type { TenantKeysError } from "./errors.ts";
 import type { KeyArn, Region } from "./ids.ts";
 import type { ObservedKey } from "./observed-state.ts";
-import type { KeyTarget } from "./plan.ts";
+import { type KeyTarget, type RecordedKeys, refuseState } from "./plan.ts";
 import { samePolicy } from "./policy-document.ts";
 
 /** What was read of one replica, in its own Region. */
@@ -29,6 +30,18 @@ export type ReplicaActionKind =
   | "cancel-deletion"
   | "schedule-deletion";
 
+/** KMS takes a moment to make a replica, and says so in its state; any other state is judged as the key's own. */
+export function refuseReplica(
+  desired: DesiredTenantKey,
+  key: ObservedKey,
+  recorded: Pick<RecordedKeys, "state">,
+  target: KeyTarget,
+): TenantKeysError | undefined {
+  const isBeingMade = key.state === "Creating" || key.state === "Updating";
+  if (isBeingMade || target === "withdrawn" || target === "deleted") return undefined;
+  return refuseState(desired, key, recorded, target);
+}
+
 /** @param desired the key as it should be in this replica's Region */
 export function planReplica(
   desired: Pick<DesiredTenantKey, "admittedPolicy" | "departingPolicy">,
@@ -50,6 +63,11 @@ export function planReplica(
     target === "deleted" && !dying ? "schedule-deletion" : undefined,
   ];
   return actions.filter((kind) => kind !== undefined);
+}
+
+/** Decided when a key is made, and visible in its id: a Region that its profile gained later has no replica of it. */
+export function hasReplicas(keyArn: KeyArn): boolean {
+  return keyArn.includes(":key/mrk-");
 }
 
 /** A replica's ARN is its primary's in another Region. */

@@ -185,3 +185,11 @@ test("a refused role says everything that differs", () => {
     "role tk-dev-acme exists and tenantkeys didn't make it: its path is /, not /tenantkeys/dev/; it doesn't carry this tenant's tenantkeys tags; it doesn't have the stage's permissions boundary",
   );
 });
+
+test.each(["Disabled", "PendingDeletion"] as const)(
+  "a key that we shut ourselves, %s, is given back to a tenant who stays, even where the record doesn't know of it",
+  (state) => {
+    const shut = withKey({ state, policy: DESIRED.departingPolicy });
+    expect(plan(DESIRED, shut, { ...RECORDED, state: "active" }).kind).toBe("ready");
+  },
+);

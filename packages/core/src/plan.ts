@@ -303,24 +303,27 @@ function refuseKey(
 
 /**
  * Whoever disabled a key or scheduled its deletion behind our back had a reason that undoing it would trample on. A key
- * that is disabled just as it should be is in nobody's way: a worker may have died before it wrote that down.
+ * that is disabled just as it should be is in nobody's way, and one with the departing policy is our own doing: a worker may have
+ * died, or a replica have failed, before that was written down.
  */
-function refuseState(
+export function refuseState(
   desired: DesiredTenantKey,
   key: ObservedKey,
-  recorded: RecordedKeys,
+  recorded: Pick<RecordedKeys, "state">,
   target: KeyTarget,
 ): TenantKeysError | undefined {
   const { state = "provisioning" } = recorded;
+  const isLeaving =
+    state === "offboarding" || state === "pending-deletion" || samePolicy(key.policy, desired.departingPolicy);
   if (DYING.includes(key.state)) {
-    if (state === "pending-deletion" || state === "offboarding") return undefined;
+    if (isLeaving) return undefined;
     return refusal("key_pending_deletion", `${key.keyArn} is scheduled for deletion`, desired);
   }
   if (key.state === "Enabled" || (key.state === "PendingImport" && key.origin === "EXTERNAL")) return undefined;
   if (key.state === "Unavailable") {
     return refusal("key_store_unavailable", `${key.keyArn} is unavailable: its key store isn't connected`, desired);
   }
-  const disabledByUs = state === "suspended" || state === "offboarding" || state === "pending-deletion";
+  const disabledByUs = state === "suspended" || isLeaving;
   if (key.state === "Disabled" && (disabledByUs || target === "disabled")) return undefined;
   return refusal("key_disabled", `${key.keyArn} is in state ${key.state}`, desired);
 }
