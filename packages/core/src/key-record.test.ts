@@ -83,6 +83,20 @@ test("a key that is gone is made anew only by what is newer than the tenant's of
   expect(declare(8)).toEqual({ kind: "new-life" });
 });
 
+test("a sign-up that was refused while the tenant was leaving makes the key anew once it is gone, replayed as it was", () => {
+  const refused = { ...RECORD, state: "destroyed", generation: 8 } as const;
+  const replayed = { ...DECLARATION, generation: 8 };
+  expect(decideDeclaration(refused, leavingSince(7), replayed, NOW_MS)).toEqual({ kind: "new-life" });
+  expect(decideDeclaration(refused, leavingSince(8), replayed, NOW_MS)).toMatchObject({ kind: "superseded" });
+});
+
+test("a key that is gone may be followed by one of the tenant's own", () => {
+  const ownKeyArn = parseKeyArn("arn:aws:kms:eu-west-1:444455556666:key/1234");
+  const gone = { ...RECORD, state: "destroyed" } as const;
+  const declaration = { ...DECLARATION, generation: 8, ownKeyArn };
+  expect(decideDeclaration(gone, leavingSince(7), declaration, NOW_MS)).toEqual({ kind: "new-life" });
+});
+
 test("a key that tenantkeys made doesn't become the tenant's own, nor the other way round", () => {
   const ownKeyArn = parseKeyArn("arn:aws:kms:eu-west-1:444455556666:key/1234");
   for (const [record, declaration] of [

@@ -158,6 +158,7 @@ export function decideDeclaration(
     const message = `generation ${record.generation} already declares profile "${record.profile}", not "${declaration.profile}"`;
     return { kind: "refused", error: new TenantKeysError("generation_conflict", message, about) };
   }
+  // A key that is gone binds nobody: the new life's may be of another kind.
   if (record.state === "destroyed") return decideNewLife(record, tenant, declaration);
   if (declaration.ownKeyArn !== record.ownKeyArn) {
     const message = `the key is ${record.ownKeyArn ?? "one that tenantkeys made"}, and can't become ${declaration.ownKeyArn ?? "another"}: offboard it first, or add one with another name`;
@@ -171,12 +172,16 @@ export function decideDeclaration(
   return { kind: "record", error };
 }
 
+/**
+ * What ended the old life is the offboarding. A sign-up that came after it and was refused has raised the record's own
+ * generation since, and is replayed under that very generation.
+ */
 function decideNewLife(
   record: KeyRecord,
   tenant: TenantRecord | undefined,
   declaration: KeyDeclaration,
 ): DeclarationDecision {
-  const endGeneration = Math.max(record.generation, tenant?.leaving?.generation ?? 0);
+  const endGeneration = tenant?.leaving?.generation ?? record.generation;
   if (declaration.generation <= endGeneration) return { kind: "superseded", byGeneration: endGeneration };
   return { kind: "new-life" };
 }
