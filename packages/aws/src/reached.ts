@@ -40,9 +40,11 @@ export interface Recorded {
 
 /** The record with the lease given back, and what stays of a key that is gone. */
 export function recordOf(reaching: Reaching, reached: Reached): Recorded {
-  const { offboarding } = reaching;
+  const { offboarding, record } = reaching;
   if (offboarding === undefined) return { record: inPlace(reaching, reached) };
-  if (offboarding.kind === "withdraw") return { record: withdrawn(reaching, reached, offboarding) };
+  // A hold that comes after the end keeps nothing any more.
+  const isGone = record.state === "pending-deletion" && reached.keyArn === undefined;
+  if (offboarding.kind === "withdraw" && !isGone) return { record: withdrawn(reaching, reached, offboarding) };
   if (reached.keyArn !== undefined) return { record: scheduled(reaching, reached) };
   return destroyed(reaching, reached);
 }

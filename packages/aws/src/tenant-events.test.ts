@@ -189,11 +189,79 @@ describe("events that come too late", () => {
     expect([aws.tenantRecord()?.state, aws.keys.map(({ state }) => state)]).toEqual(["active", ["Enabled"]]);
   });
 
+  test("find a key that KMS has deleted meanwhile looked at first, so that its end is recorded and they are refused", async () => {
+    for (const late of ["TenantReinstated", "TenantLegalHoldPlaced"]) {
+      const { aws, send, passDays } = tenantWith({ watchPeriodDays: 0 });
+      await send("TenantSignedUp");
+      await send("TenantOffboarded", {}, ALICE);
+      passDays(8);
+      const said = late === "TenantReinstated" ? {} : { reason: "late" };
+      await expect(send(late, said), late).resolves.toMatchObject({ error: { code: "key_destroyed" } });
+      expect(aws.tenantRecord()?.state).toBe("destroyed");
+      expect(aws.destructions).toMatchObject([{ requestedBy: ALICE, offboardingGeneration: 2 }]);
+      expect(aws.tenants.get("acme")).toMatchObject({ leaving: { value: true, generation: 2 } });
+    }
+  });
+
   test("before the tenant is known are kept, and count when it signs up", async () => {
     const { aws, send } = tenantWith();
     await expect(send("TenantSuspended", { generation: 9 })).resolves.toMatchObject({ kind: "done" });
     await send("TenantSignedUp", { generation: 3 });
     expect([aws.tenantRecord()?.state, aws.keys[0]?.state]).toEqual(["suspended", "Disabled"]);
+  });
+});
+
+describe("a tenant that returns", () => {
+  async function gone(before: readonly string[] = [], meanwhile: readonly string[] = []) {
+    const world = tenantWith({ watchPeriodDays: 0 });
+    for (const type of ["TenantSignedUp", ...before, "TenantOffboarded"]) await world.send(type);
+    for (const type of meanwhile) await world.send(type);
+    world.passDays(8);
+    await world.send("TenantKeyReviewDue");
+    expect(world.aws.tenantRecord()?.state).toBe("destroyed");
+    return world;
+  }
+
+  test("too early is refused, and gets its new key when that very event is replayed after the end", async () => {
+    const { aws, send } = await gone([], ["TenantSignedUp"]);
+    await expect(send("TenantSignedUp", { generation: 3 })).resolves.toMatchObject({
+      kind: "done",
+      result: { keys: [{ kind: "active" }] },
+    });
+    expect(aws.keys.map(({ state }) => state)).toEqual(["Enabled"]);
+    await send("TenantSignedUp", { generation: 3 });
+    expect(aws.keys).toHaveLength(1);
+  });
+
+  test("isn't suspended by what was declared in its old life", async () => {
+    const { aws, send } = await gone(["TenantSuspended"], ["TenantSuspended"]);
+    await send("TenantSignedUp");
+    expect([aws.tenantRecord()?.state, aws.keys[0]?.state]).toEqual(["active", "Enabled"]);
+    await send("TenantSuspended");
+    expect(aws.tenantRecord()?.state).toBe("suspended");
+  });
+
+  test("isn't touched by any event of its old life, whether it was known then or not, and nobody is told", async () => {
+    const { aws, send } = await gone();
+    await send("TenantSignedUp", { generation: 20 });
+    const callsOfAws = () => aws.log.filter((call) => /^[A-Z]/.test(call)).length;
+    const before = [callsOfAws(), aws.replies.length];
+    const old: readonly (readonly [string, number, object?])[] = [
+      ["TenantSignedUp", 1],
+      ["TenantOffboarded", 2],
+      ["TenantSuspended", 1],
+      ["TenantSuspended", 18],
+      ["TenantResumed", 19],
+      ["TenantReinstated", 17],
+      ["TenantOffboarded", 18],
+      ["TenantOffboardingApproved", 3, { offboardingGeneration: 2 }],
+    ];
+    for (const [type, generation, detail] of old) {
+      const again = send(type, { ...detail, generation }, BOB);
+      await expect(again, `${type} ${generation}`).resolves.toMatchObject({ kind: "done" });
+    }
+    expect([callsOfAws(), aws.replies.length]).toEqual(before);
+    expect(aws.tenantRecord()?.state).toBe("active");
   });
 });
 

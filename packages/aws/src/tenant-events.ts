@@ -2,11 +2,13 @@
 import {
   asTenantKeysError,
   type Declared,
+  isOfEarlierLife,
   type KeyRecord,
   type LifecycleEventType,
   mergeTenantEvent,
   outcomeOf,
   type TenantEventOfRegister,
+  type TenantId,
   TenantKeysError,
   type TenantRecord,
 } from "@tenantkeys/core";
@@ -14,7 +16,7 @@ import { HeldKey } from "./held-key.ts";
 import type { KeyOutcome } from "./key-outcome.ts";
 import type { ProvisionPorts } from "./ports.ts";
 import type { Run } from "./run.ts";
-import { contended, RACES_MAX, takeKey } from "./take-key.ts";
+import { contended, RACES_MAX, type TakenKey, takeKey } from "./take-key.ts";
 
 export type TenantOutcome =
   | { readonly kind: "followed"; readonly tenant: TenantRecord; readonly keys: readonly KeyOutcome[] }
@@ -31,9 +33,15 @@ export async function carryOutTenantEvent(
   declared: Declared,
   event: TenantEventOfRegister,
 ): Promise<TenantOutcome> {
-  refuseDestroyed(event.type, await ports.registry.keysOfTenant(run, declared.tenantId));
+  refuseDestroyed(event.type, await keysLookedAt(ports, run, declared.tenantId));
   const merged = await mergeIntoRegistry(ports, run, declared, event);
   if (merged.kind === "superseded") return merged;
+  const { lifeGeneration: byGeneration = 0 } = merged.tenant;
+  // A hold counts whenever it was placed: it can only keep data from being lost.
+  const outlivesALife = event.type === "TenantLegalHoldPlaced" || event.type === "TenantLegalHoldReleased";
+  if (!outlivesALife && isOfEarlierLife(merged.tenant, declared.generation)) {
+    return { kind: "superseded", byGeneration };
+  }
   return { kind: "followed", tenant: merged.tenant, keys: await followTenant(ports, run, merged.tenant, event.type) };
 }
 
@@ -64,6 +72,34 @@ export async function followTenant(
   const failure = failures.find((error) => error.retryable) ?? failures[0];
   if (failure !== undefined) throw failure;
   return outcomes;
+}
+
+/**
+ * The tenant's keys, after a look at those whose deletion date has come: one that is gone by now is recorded as such under
+ * the offboarding that ended it, before another declaration about the tenant is taken that could no longer be true.
+ */
+async function keysLookedAt(ports: ProvisionPorts, run: Run, tenantId: TenantId): Promise<readonly KeyRecord[]> {
+  const keys = await ports.registry.keysOfTenant(run, tenantId);
+  const nowMs = run.clock.nowMs();
+  const isDue = ({ state, deletionDateMs }: KeyRecord) =>
+    state === "pending-deletion" && deletionDateMs !== undefined && deletionDateMs <= nowMs;
+  if (!keys.some(isDue)) return keys;
+  const tenant = await ports.registry.getTenant(run, tenantId);
+  if (tenant === undefined) return keys;
+  const looked: KeyRecord[] = [];
+  for (const record of keys) looked.push(isDue(record) ? await lookAt(ports, run, { record, tenant }) : record);
+  return looked;
+}
+
+/** What can't be looked at stays as it is: the event itself then meets the same fault, if it is about that key. */
+async function lookAt(ports: ProvisionPorts, run: Run, known: TakenKey): Promise<KeyRecord> {
+  try {
+    return await new HeldKey(ports, run, await takeKey(ports, run, known)).converge();
+  } catch (error) {
+    const failure = asTenantKeysError(error);
+    if (failure.retryable) throw failure;
+    return known.record;
+  }
 }
 
 async function mergeIntoRegistry(

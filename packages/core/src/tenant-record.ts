@@ -53,7 +53,24 @@ export type TenantTarget = "usable" | "disabled" | "leaving";
 /** Leaving outranks suspension: an offboarded tenant's key is not merely disabled. */
 export function targetOf(tenant: TenantRecord | undefined): TenantTarget {
   if (tenant !== undefined && leavingRegister(tenant) !== undefined) return "leaving";
-  return tenant?.suspension?.value === true ? "disabled" : "usable";
+  return tenant !== undefined && isSuspended(tenant) ? "disabled" : "usable";
+}
+
+function isSuspended(tenant: TenantRecord): boolean {
+  const { suspension } = tenant;
+  return suspension?.value === true && !isOfEarlierLife(tenant, suspension.generation);
+}
+
+/**
+ * Whether a declaration of this generation is about a life that is over: after the keys of one life are gone, whatever
+ * was declared before the sign-up that began the next is about the old one. (In a tenant's first life a suspension may
+ * arrive before its sign-up and counts.)
+ */
+export function isOfEarlierLife(
+  { lifeGeneration = 0, endedGeneration }: Pick<TenantRecord, "lifeGeneration" | "endedGeneration">,
+  generation: number,
+): boolean {
+  return endedGeneration !== undefined && generation < lifeGeneration;
 }
 
 /** The offboarding that is in force, if one is. */
