@@ -13,6 +13,7 @@ import {
   type KeyRecord,
   type KeyTarget,
   NOTHING_OBSERVED,
+  needRole,
   type ObservedTenantKey,
   type OffboardingStep,
   offboardingStep,
@@ -177,7 +178,7 @@ export class HeldKey {
     const leaving = target === "withdrawn" || target === "deleted";
     const replicasOf = async (keyArn: KeyArn | undefined) => {
       if (keyArn === undefined || this.#record.ownKeyArn !== undefined) return;
-      await reachReplicas(this.#ports, this.#run, desired, keyArn, this.#recorded(), target);
+      await reachReplicas(this.#ports, this.#run, desired, keyArn, this.#record, target);
     };
     // A Region that doesn't answer mustn't keep the primary from being shut.
     const failure = leaving ? await replicasOf(this.#record.keyArn).catch(asTenantKeysError) : undefined;
@@ -197,7 +198,7 @@ export class HeldKey {
     let observed: ObservedTenantKey = fresh ? NOTHING_OBSERVED : await this.#observe(desired);
     let mayCreate = fresh;
     for (let round = 1; round <= ROUNDS_MAX; round++) {
-      const planned = plan(desired, observed, this.#recorded(), target);
+      const planned = plan(desired, observed, await this.#recorded(observed, target), target);
       if (planned.kind === "refused") throw planned.error;
       const creates = planned.steps.some((step) => step.some((action) => action.kind === "create-key"));
       if (creates && !mayCreate) await this.#openAttempt();
@@ -240,7 +241,13 @@ export class HeldKey {
     const admits = unusable === undefined || this.#record.state === "active";
     let observed: ObservedTenantKey = fresh ? NOTHING_OBSERVED : await this.#observe(desired);
     for (let round = 1; round <= ROUNDS_MAX; round++) {
-      const planned = planOwnKey(desired, observed, ownKeyArn, admits ? target : "disabled");
+      const planned = planOwnKey(
+        desired,
+        observed,
+        ownKeyArn,
+        admits ? target : "disabled",
+        target === "deleted" && observed.role !== undefined && (await this.#roleIsNeeded()),
+      );
       if (planned.kind === "refused") throw planned.error;
       const start = { keyArn: planned.keyArn, attempt: undefined };
       const { error, surprised, keyArn } = await applyPlan(this.#ports, this.#run, desired, planned.steps, start);
@@ -254,10 +261,17 @@ export class HeldKey {
     throw notConverging();
   }
 
-  #recorded(): RecordedKeys {
+  async #recorded(observed: ObservedTenantKey, target: KeyTarget): Promise<RecordedKeys> {
     const { keyArn, attempts, state, importParameters, previousKeyArns } = this.#record;
     const importParametersValid = (importParameters?.expiresAtMs ?? 0) > this.#run.clock.nowMs();
-    return { keyArn, attempts, state, previousKeyArns, importParametersValid };
+    const roleIsNeeded = target === "deleted" && observed.role !== undefined ? await this.#roleIsNeeded() : undefined;
+    return { keyArn, attempts, state, previousKeyArns, importParametersValid, roleIsNeeded };
+  }
+
+  async #roleIsNeeded(): Promise<boolean> {
+    const { tenantId, keyName } = this.#record;
+    const keys = await this.#ports.registry.keysOfTenant(this.#run, tenantId);
+    return needRole(keys, keyName, this.#run.clock.nowMs());
   }
 
   #observe(desired: DesiredTenantKey, aliasExists = false): Promise<ObservedTenantKey> {

@@ -7,20 +7,27 @@ import { lostReply, SETTINGS } from "./test-support.ts";
 const ALICE = "AROAALICE:alice";
 const BOB = "AROABOB:bob";
 
-function tenantWith(profile: Partial<KeyProfile> = {}, around?: AroundCall) {
-  const profiles = { default: completeKeyProfile({ watchPeriodDays: 7, deletionWindowDays: 7, ...profile }) };
+function worldOf(profiles: Readonly<Record<string, KeyProfile>>, around?: AroundCall) {
   const world = worker(around, { profiles, stage: { ...SETTINGS, profiles } });
+  const passDays = (days: number) => {
+    world.clock.advance(days * DAY_MS);
+    world.aws.letTimePass();
+  };
+  return { ...world, passDays };
+}
+
+function tenantWith(profile: Partial<KeyProfile> = {}, around?: AroundCall) {
+  const world = worldOf(
+    { default: completeKeyProfile({ watchPeriodDays: 7, deletionWindowDays: 7, ...profile }) },
+    around,
+  );
   let generation = 0;
   /** Newer than everything before, unless it says otherwise. */
   const send = (type: string, detail: object = {}, senderId?: string) => {
     const said = { ...detail, generation: "generation" in detail ? Number(detail.generation) : ++generation };
     return world.work({ body: tenantEvent(type, said.generation, said), messageId: `${type}-${generation}`, senderId });
   };
-  const passDays = (days: number) => {
-    world.clock.advance(days * DAY_MS);
-    world.aws.letTimePass();
-  };
-  return { ...world, send, passDays };
+  return { ...world, send };
 }
 
 describe("an offboarding", () => {
@@ -55,6 +62,32 @@ describe("an offboarding", () => {
       "TenantOffboardingStarted",
       "TenantKeyDeletionScheduled",
       "TenantKeyDestroyed",
+    ]);
+  });
+
+  test("leaves the tenant's role until its last key is gone, and deletes it when two keys end together", async () => {
+    const { aws, clock, passDays, work } = worldOf({
+      default: completeKeyProfile({ watchPeriodDays: 0, deletionWindowDays: 7 }),
+      slow: completeKeyProfile({ watchPeriodDays: 0, deletionWindowDays: 30 }),
+    });
+    let generation = 0;
+    const send = (type: string, detail: object = {}) => work({ body: tenantEvent(type, ++generation, detail) });
+    await send("TenantSignedUp", { keyNames: ["default", "other"] });
+    await send("TenantKeyAdded", { keyName: "payroll", profile: "slow" });
+    await send("TenantOffboarded");
+    passDays(8);
+    await send("TenantKeyReviewDue");
+    expect([aws.tenantRecord()?.state, aws.roles.size]).toEqual(["destroyed", 1]);
+    passDays(23);
+    await send("TenantKeyReviewDue", { keyName: "payroll" });
+    // The third key has ended as well, unnoticed yet.
+    expect([aws.keys.length, aws.roles.size]).toEqual([0, 0]);
+    await send("TenantKeyReviewDue", { keyName: "other" });
+    expect([...aws.records.values()].map(({ state }) => state)).toEqual(["destroyed", "destroyed", "destroyed"]);
+    expect(aws.destructions.map(({ confirmedGoneAtMs }) => confirmedGoneAtMs <= clock.nowMs())).toEqual([
+      true,
+      true,
+      true,
     ]);
   });
 

@@ -1,4 +1,5 @@
 /** The steps of an offboarding: what the key of a tenant that leaves waits for now, and until when. */
+import type { KeyName } from "./ids.ts";
 import type { KeyRecord } from "./key-record.ts";
 import { type ApprovalPrincipal, isApproved, isHeld, type TenantRecord } from "./tenant-record.ts";
 
@@ -48,4 +49,18 @@ export function nextDeletionCheckMs(record: Pick<KeyRecord, "deletionDateMs">, n
     record.deletionDateMs ?? nowMs,
     nowMs + (nowMs >= (record.deletionDateMs ?? 0) ? DELETION_SLACK_MS : 0),
   );
+}
+
+/**
+ * Whether the role of a tenant that leaves is still needed for other keys than this one. What ends now needs it no more:
+ * two keys that end at the same moment, in two workers, would otherwise leave the role to each other, and it would stay.
+ */
+export function needRole(keys: readonly KeyRecord[], keyName: KeyName, nowMs: number): boolean {
+  return keys.some((key) => key.keyName !== keyName && key.keyArn !== undefined && !hasEnded(key, nowMs));
+}
+
+function hasEnded({ state, ownKeyArn, deletionDateMs = Infinity, nextCheckAtMs = Infinity }: KeyRecord, nowMs: number) {
+  if (state === "pending-deletion") return deletionDateMs <= nowMs;
+  // A key of the tenant's own account has no window: its watch period is all it waits for.
+  return state === "destroyed" || (state === "offboarding" && ownKeyArn !== undefined && nextCheckAtMs <= nowMs);
 }

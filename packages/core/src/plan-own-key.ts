@@ -21,9 +21,11 @@ export function planOwnKey(
   observed: ObservedTenantKey,
   ownKeyArn: KeyArn,
   target: KeyTarget,
+  roleIsNeeded?: boolean,
 ): Plan {
   if (target === "deleted" || target === "withdrawn") {
-    const steps = target === "deleted" ? leaveRoleSteps(desired, observed) : [shutOutActions(desired, observed)];
+    const leave = () => leaveRoleSteps(desired, observed, roleIsNeeded);
+    const steps = target === "deleted" ? leave() : [shutOutActions(desired, observed)];
     return { kind: "ready", keyArn: target === "deleted" ? undefined : ownKeyArn, steps: steps.filter(isNotEmpty) };
   }
   const refusal = refuseForeignRole(desired, observed);

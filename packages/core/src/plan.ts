@@ -54,6 +54,8 @@ export interface RecordedKeys {
   readonly attempts: readonly Attempt[];
   readonly state?: LifecycleState | undefined;
   readonly previousKeyArns?: readonly KeyArn[] | undefined;
+  /** Whether other keys of the tenant are still there (`needRole`): its role stays with them. */
+  readonly roleIsNeeded?: boolean | undefined;
   /** Whether a customer holds parameters with which material can still be imported. */
   readonly importParametersValid?: boolean | undefined;
 }
@@ -168,7 +170,10 @@ function planDeparture(
     const message = `the registry says ${recorded.keyArn}, and it can't be looked at, so nothing is done about its end`;
     return { kind: "refused", error: refusal("key_missing", message, desired) };
   }
-  const steps = [...leaveRoleSteps(desired, observed), discardActions(desired, observed, recorded, undefined)];
+  const steps = [
+    ...leaveRoleSteps(desired, observed, recorded.roleIsNeeded),
+    discardActions(desired, observed, recorded, undefined),
+  ];
   return ready(undefined, steps);
 }
 
@@ -192,12 +197,16 @@ function withdrawActions(desired: DesiredTenantKey, key: ObservedKey): readonly 
 }
 
 /** The role goes with the last of its keys. */
-export function leaveRoleSteps(desired: DesiredTenantKey, observed: ObservedTenantKey): readonly (readonly Action[])[] {
+export function leaveRoleSteps(
+  desired: DesiredTenantKey,
+  observed: ObservedTenantKey,
+  roleIsNeeded = false,
+): readonly (readonly Action[])[] {
   if (observed.role === undefined || !isOurRole(desired, observed)) return [];
   const others = observed.role.policyNames.filter((name) => name !== desired.ownRole.policyName);
   return [
     observed.rolePolicy === undefined ? [] : [{ kind: "delete-role-policy" }],
-    others.length === 0 ? [{ kind: "delete-role" }] : [],
+    others.length === 0 && !roleIsNeeded ? [{ kind: "delete-role" }] : [],
   ];
 }
 

@@ -7,6 +7,7 @@ import {
   type KeyRecord,
   type KeyState,
   type KeyTarget,
+  needRole,
   type ObservedTenantKey,
   offboardingStep,
   type Plan,
@@ -75,9 +76,10 @@ export async function planTenantKey(
     tenant !== undefined && targetOf(tenant) === "leaving"
       ? offboardingStep(tenant, rules, record?.offboardedAtMs ?? nowMs, nowMs)
       : undefined;
-  const importParametersValid = (record?.importParameters?.expiresAtMs ?? 0) > nowMs;
-  const recorded = { ...(record ?? { attempts: [] }), importParametersValid };
   const target = keyTarget(tenant, offboarding);
+  const roleIsNeeded = target === "deleted" && needRole(await registry.keysOfTenant(run, tenantId), keyName, nowMs);
+  const importParametersValid = (record?.importParameters?.expiresAtMs ?? 0) > nowMs;
+  const recorded = { ...(record ?? { attempts: [] }), importParametersValid, roleIsNeeded };
   const planned = planOf(desired, observed, recorded, target);
   return { tenantId, keyName, record, observed: summarize(observed), plan: planned };
 }
@@ -93,7 +95,7 @@ function planOf(
   const { ownKeyArn } = recorded;
   return ownKeyArn === undefined
     ? plan(desired, observed, recorded, target)
-    : planOwnKey(desired, observed, ownKeyArn, target);
+    : planOwnKey(desired, observed, ownKeyArn, target, recorded.roleIsNeeded);
 }
 
 function summarize({ role, alias, taggedKeys }: ObservedTenantKey): ObservedSummary {
