@@ -3,12 +3,71 @@ import { randomUUID } from "node:crypto";
 import { CreateRoleCommand, PutRolePolicyCommand } from "@aws-sdk/client-iam";
 import { DecryptCommand, DescribeKeyCommand, EncryptCommand, GetKeyPolicyCommand } from "@aws-sdk/client-kms";
 import { GetQueueUrlCommand, SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
-import { clientConfig, workEvent } from "@tenantkeys/aws";
-import { type KeyRecord, type LifecycleState, REPLY_SOURCE, stageNames } from "@tenantkeys/core";
-import { assumeRole, type LocalStage } from "@tenantkeys/local";
-import { type Envelope, readRecord, tenantEnvelope, until } from "./events.ts";
+import { AssumeRoleCommand, STSClient } from "@aws-sdk/client-sts";
+import {
+  clientConfig,
+  destructionsOfTenant,
+  type KeptEvent,
+  listKeptEvents,
+  readKeptBody,
+  startRun,
+  systemClock,
+  workEvent,
+} from "@tenantkeys/aws";
+import { type KeyRecord, type LifecycleState, parseTenantId, REPLY_SOURCE, stageNames } from "@tenantkeys/core";
+import { type LocalStage, readCalls } from "@tenantkeys/local";
+import { type Envelope, publish, type ReplyTap, readRecord, tenantEnvelope, until, untilActive } from "./events.ts";
 import { clockAhead, provisionerCredentials, provisionerPorts, testRun } from "./provisioner.ts";
 import type { Session } from "./sessions.ts";
+
+/** A stage and what is heard from it, with the steps of its tenants' lives. */
+export function livesOn(stage: LocalStage, tap: ReplyTap) {
+  const happens = (type: string, tenantId: string, detail: object = {}) =>
+    publish(stage, tenantEnvelope(type, { tenantId, ...detail }));
+  return {
+    /** Over the bus, newer than everything before. */
+    happens,
+    /** @returns the key's ARN */
+    async signUp(tenantId: string, profile?: string): Promise<string> {
+      await happens("TenantSignedUp", tenantId, profile === undefined ? {} : { profile });
+      return (await untilActive(stage, tenantId)).keyArn ?? "";
+    },
+    replyOf: (detailType: string, tenantId: string) =>
+      tap.next(
+        `${detailType} of ${tenantId}`,
+        (reply) => reply.detailType === detailType && reply.detail.tenantId === tenantId,
+      ),
+    stateInKms: async (keyArn: string) => (await describeKey(stage, keyArn))?.KeyState,
+  };
+}
+
+/** Changes in KMS and IAM that AWS was asked for so far, by anybody. */
+export async function mutations(stage: LocalStage): Promise<number> {
+  const calls = await readCalls(stage.emulator.endpoint);
+  const changing = calls.filter(({ action }) =>
+    /^(kms|iam):(?!Get|List|Describe|Encrypt|Decrypt|Generate)/.test(action),
+  );
+  return changing.reduce((sum, { count }) => sum + count, 0);
+}
+
+const reading = () => startRun(systemClock, 10_000, 1_000);
+
+/** What stays of a tenant's keys that are gone. */
+export function destructionsOf(stage: LocalStage, tenantId: string) {
+  const { registryTable } = stageNames(stage.settings.stage);
+  return destructionsOfTenant(stage.root, reading(), registryTable, parseTenantId(tenantId));
+}
+
+/** What waits in the refused store about a tenant, newest first. */
+export function keptEvents(stage: LocalStage, tenantId: string): Promise<readonly KeptEvent[]> {
+  const { registryTable } = stageNames(stage.settings.stage);
+  return listKeptEvents(stage.root, reading(), registryTable, { limit: 10, tenantId });
+}
+
+/** A kept event exactly as it came, to be replayed as it is. */
+export async function keptBody(stage: LocalStage, kept: KeptEvent): Promise<Envelope> {
+  return JSON.parse(await readKeptBody(stage.root, reading(), stageNames(stage.settings.stage).registryTable, kept));
+}
 
 export async function encrypt({ kms }: Session, KeyId: string, text: string): Promise<Uint8Array> {
   const { CiphertextBlob } = await kms.send(new EncryptCommand({ KeyId, Plaintext: Buffer.from(text) }));
@@ -47,22 +106,35 @@ export interface Person {
   readonly sqs: SQSClient;
 }
 
+/** A role that people of the account may take, with these rights on everything. @returns its ARN */
+export async function roleThatMay(stage: LocalStage, RoleName: string, ...Action: string[]): Promise<string> {
+  const document = (statement: object) => JSON.stringify({ Version: "2012-10-17", Statement: [statement] });
+  const Principal = { AWS: `arn:aws:iam::${stage.accountId}:root` };
+  const AssumeRolePolicyDocument = document({ Effect: "Allow", Principal, Action: "sts:AssumeRole" });
+  const { Role } = await stage.iam.send(new CreateRoleCommand({ RoleName, AssumeRolePolicyDocument }));
+  const PolicyDocument = document({ Effect: "Allow", Action, Resource: "*" });
+  await stage.iam.send(new PutRolePolicyCommand({ RoleName, PolicyName: "rights", PolicyDocument }));
+  return Role?.Arn ?? "";
+}
+
 /** Somebody with a role of their own who may put messages into the provisioning queue: SQS tells the worker who it was. */
 export async function person(stage: LocalStage, name: string): Promise<Person> {
-  const AssumeRolePolicyDocument = JSON.stringify({
-    Version: "2012-10-17",
-    Statement: [
-      { Effect: "Allow", Principal: { AWS: `arn:aws:iam::${stage.accountId}:root` }, Action: "sts:AssumeRole" },
-    ],
-  });
-  await stage.iam.send(new CreateRoleCommand({ RoleName: name, AssumeRolePolicyDocument }));
-  const PolicyDocument = JSON.stringify({
-    Version: "2012-10-17",
-    Statement: [{ Effect: "Allow", Action: ["sqs:GetQueueUrl", "sqs:SendMessage"], Resource: "*" }],
-  });
-  await stage.iam.send(new PutRolePolicyCommand({ RoleName: name, PolicyName: "send", PolicyDocument }));
-  const roleArn = `arn:aws:iam::${stage.accountId}:role/${name}`;
-  const credentials = await assumeRole(stage.at, stage.emulator.credentials, roleArn);
+  await roleThatMay(stage, name, "sqs:GetQueueUrl", "sqs:SendMessage");
+  return anotherSession(stage, name, "tenantkeys-local");
+}
+
+/** The same person under another name of a session, which whoever assumes a role may choose. */
+export async function anotherSession(stage: LocalStage, name: string, RoleSessionName: string): Promise<Person> {
+  const sts = new STSClient(clientConfig({ ...stage.at, credentials: stage.emulator.credentials }));
+  const RoleArn = `arn:aws:iam::${stage.accountId}:role/${name}`;
+  const { Credentials: session } = await sts
+    .send(new AssumeRoleCommand({ RoleArn, RoleSessionName }))
+    .finally(() => sts.destroy());
+  const credentials = {
+    accessKeyId: session?.AccessKeyId ?? "",
+    secretAccessKey: session?.SecretAccessKey ?? "",
+    sessionToken: session?.SessionToken ?? "",
+  };
   return { sqs: new SQSClient(clientConfig({ ...stage.at, credentials })) };
 }
 
