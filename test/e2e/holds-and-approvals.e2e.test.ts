@@ -82,6 +82,19 @@ describe("an approval", () => {
     expect(await lives.stateInKms(keyArn)).toBe("PendingDeletion");
   });
 
+  it("isn't got round by a sign-up over the bus that names a profile without one", async () => {
+    const keyArn = await lives.signUp("got-round", "approved");
+    await lives.happens("TenantOffboarded", "got-round");
+    await untilState(stage, "got-round", "offboarding");
+    await lives.happens("TenantSignedUp", "got-round", { profile: "default" });
+    await lives.replyOf("TenantKeyProvisioningFailed", "got-round");
+    await lives.happens("TenantOffboarded", "got-round");
+    await lives.replyOf("TenantOffboardingStarted", "got-round");
+    await lives.replyOf("TenantOffboardingStarted", "got-round");
+    expect(await readRecord(stage, "got-round")).toMatchObject({ state: "offboarding", waitingFor: "approval" });
+    expect(await lives.stateInKms(keyArn)).toBe("Disabled");
+  });
+
   it("over the bus is nobody's, so it is refused", async () => {
     await lives.signUp("by-bus", "approved");
     const asked = await say(alice, stage, "TenantOffboarded", { tenantId: "by-bus" });

@@ -10,6 +10,7 @@ import {
   mergeSignUp,
   newTenant,
   parseAttemptId,
+  pastProfiles,
   TenantKeysError,
   type TenantRecord,
   tenantOffboarded,
@@ -174,7 +175,7 @@ function declareKnown(
       throw contended();
     case "record": {
       refuseOtherKind(ports.profiles, record, declaration);
-      const kept = { ...record, ...declaration, fence: record.fence + 1, updatedAtMs: nowMs };
+      const kept = { ...record, ...declared(ports, record, declaration), fence: record.fence + 1, updatedAtMs: nowMs };
       const superseded = { kind: "superseded", byGeneration: tenant.leaving?.generation ?? 0 } as const;
       return { kind: "write", record: kept, tenant, result: decision.error ?? superseded };
     }
@@ -185,7 +186,7 @@ function declareKnown(
     }
     case "proceed": {
       refuseOtherKind(ports.profiles, record, declaration);
-      const taken = { ...underLease(ports, record, nowMs), ...declaration };
+      const taken = { ...underLease(ports, record, nowMs), ...declared(ports, record, declaration) };
       return { kind: "write", record: taken, tenant, result: { kind: "held", fresh: false, record: taken, tenant } };
     }
   }
@@ -211,6 +212,10 @@ function refuseOtherKind(
   if (differs === undefined) return;
   const message = `profile "${name}" is of ${differs} ${declared[differs]}, and the key was made with profile "${record.profile}", of ${made[differs]}`;
   throw new TenantKeysError("origin_mismatch", message, { step: "declare" });
+}
+
+function declared({ profiles }: ProvisionPorts, record: KeyRecord, declaration: KeyDeclaration): Partial<KeyRecord> {
+  return { ...declaration, pastProfiles: pastProfiles(profiles, record, declaration.profile) };
 }
 
 function freshRecord(ports: ProvisionPorts, declaration: KeyDeclaration, attemptId: string, nowMs: number): KeyRecord {

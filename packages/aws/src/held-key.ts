@@ -20,6 +20,7 @@ import {
   parseAttemptId,
   plan,
   planOwnKey,
+  profileInForce,
   type RecordedKeys,
   samePolicy,
   TenantKeysError,
@@ -53,8 +54,7 @@ export class HeldKey {
     this.#ports = ports;
     this.#run = run;
     this.#tenant = tenant;
-    // `hasOwn`, as a record may name what every object has: `constructor`.
-    this.#profile = Object.hasOwn(ports.profiles, record.profile) ? ports.profiles[record.profile] : undefined;
+    this.#profile = profileInForce(ports.profiles, record);
     this.#record = record;
   }
 

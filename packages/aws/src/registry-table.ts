@@ -39,6 +39,7 @@ export function keyEntity(table: RegistryTable) {
       state: string(),
       generation: number(),
       profile: string(),
+      pastProfiles: list(string()).optional(),
       attempts: list(map({ attemptId: string(), outcome: string(), keyArn: string().optional() })),
       fence: number(),
       leaseUntilMs: number(),

@@ -5,6 +5,7 @@ import {
   isHeld,
   type KeyRecord,
   keyReply,
+  profileInForce,
   type RepliedKey,
   type RepliedTenant,
   type Reply,
@@ -94,7 +95,7 @@ function tenantReplyTo(
 
 function offboardingFacts({ profiles }: WorkerPorts, tenant: TenantRecord, outcomes: readonly KeyOutcome[]) {
   const { atMs } = tenant.leaving ?? { atMs: tenant.updatedAtMs };
-  const rules = outcomes.map(({ record }) => ({ ...record, ...profiles[record.profile] }));
+  const rules = outcomes.map(({ record }) => ({ ...record, ...profileInForce(profiles, record) }));
   const ends = rules.map(({ offboardedAtMs = atMs, watchPeriodDays = 0 }) => offboardedAtMs + watchPeriodDays * DAY_MS);
   return {
     watchEndsAt: new Date(Math.max(atMs, ...ends)).toISOString(),

@@ -298,6 +298,33 @@ describe("a tenant that returns", () => {
   });
 });
 
+describe("a sign-up that names an easier profile", () => {
+  const strict = completeKeyProfile({ watchPeriodDays: 7, deletionWindowDays: 30, approvalRequired: true });
+  const profiles = { default: completeKeyProfile({ watchPeriodDays: 0, deletionWindowDays: 7 }), strict };
+  const orders = [
+    ["before the tenant leaves", ["TenantSignedUp", "TenantOffboarded"]],
+    ["while it is leaving, refused", ["TenantOffboarded", "TenantSignedUp", "TenantOffboarded"]],
+  ] as const;
+
+  test.each(orders)("%s doesn't make the key's end any easier", async (_, types) => {
+    const { aws, passDays, work } = worldOf(profiles);
+    let generation = 0;
+    const send = (type: string, detail: object = {}) => work({ body: tenantEvent(type, ++generation, detail) });
+    await send("TenantSignedUp", { profile: "strict" });
+    for (const type of types) await send(type);
+    expect(aws.tenantRecord()).toMatchObject({ profile: "default", state: "offboarding", waitingFor: "watch-period" });
+    passDays(7);
+    await send("TenantKeyReviewDue");
+    expect(aws.tenantRecord()).toMatchObject({ state: "offboarding", waitingFor: "approval" });
+    const { generation: offboardingGeneration } = aws.tenants.get("acme")?.leaving ?? {};
+    for (const senderId of [ALICE, BOB]) {
+      const body = tenantEvent("TenantOffboardingApproved", ++generation, { offboardingGeneration });
+      await work({ body, senderId });
+    }
+    expect(aws.tenantRecord()?.deletionDateMs).toBe((aws.tenantRecord()?.scheduledAtMs ?? 0) + 30 * DAY_MS);
+  });
+});
+
 test("an approval counts only from somebody else, as SQS says who sent it", async () => {
   const { aws, send } = tenantWith({ watchPeriodDays: 0, approvalRequired: true });
   await send("TenantSignedUp");

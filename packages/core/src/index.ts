@@ -26,6 +26,7 @@ export * from "./plan.ts";
 export * from "./plan-own-key.ts";
 export * from "./plan-replicas.ts";
 export * from "./policy-document.ts";
+export * from "./profile-in-force.ts";
 export * from "./role-policy.ts";
 export * from "./schema-issues.ts";
 export * from "./stage-context.ts";

@@ -36,6 +36,8 @@ export interface KeyRecord {
   /** The newest declaration seen. */
   readonly generation: number;
   readonly profile: string;
+  /** Of earlier declarations: the key's end is as strict as any of them says (`profileInForce`). */
+  readonly pastProfiles?: readonly string[] | undefined;
   /** A key of the tenant's own account, by ARN. */
   readonly ownKeyArn?: KeyArn | undefined;
   /** Of the key in the external key manager, for a key of an external key store. */

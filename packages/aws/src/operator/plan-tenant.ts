@@ -13,6 +13,7 @@ import {
   type Plan,
   plan,
   planOwnKey,
+  profileInForce,
   profileOf,
   type RecordedKeys,
   type RoleArn,
@@ -63,7 +64,7 @@ export async function planTenantKey(
   const { registry, context, settings } = ports;
   const [record, tenant] = await Promise.all([registry.get(run, tenantId, keyName), registry.getTenant(run, tenantId)]);
   const profileName = profileOf(settings, keyName, record?.profile);
-  const profile = settings.profiles[profileName];
+  const profile = profileInForce(settings.profiles, { ...record, profile: profileName });
   if (profile === undefined) {
     const message = `key "${keyName}" of tenant ${tenantId} has profile "${profileName}", which this stage doesn't have`;
     throw new TenantKeysError("settings_invalid", message, { tenantId, keyName, step: "plan" });
