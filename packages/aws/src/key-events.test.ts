@@ -242,6 +242,25 @@ describe("material that a customer brings", () => {
     expect(aws.tenantRecord()?.state).toBe("active");
   });
 
+  test("whose token is older than a day is refused by its own code", async () => {
+    const { aws, supply } = await waiting(async (name, _signal, effect) => {
+      if (name === "ImportKeyMaterial") throw awsError("ExpiredImportTokenException", 400);
+      return effect();
+    });
+    await expect(supply(5)).resolves.toMatchObject({ kind: "refused", error: { code: "import_token_expired" } });
+    expect(aws.tenantRecord()).toMatchObject({ state: "awaiting-material", leaseUntilMs: 0 });
+  });
+
+  test("of an older generation than what was imported is no longer taken", async () => {
+    const { aws, supply } = await waiting();
+    await supply(5);
+    await expect(supply(4, { encryptedKeyMaterial: material("older") })).resolves.toMatchObject({
+      kind: "done",
+      result: { outcome: { kind: "superseded", byGeneration: 5 } },
+    });
+    expect(count(aws.log, "ImportKeyMaterial")).toBe(1);
+  });
+
   test("for a suspended tenant is imported, and the key disabled at once", async () => {
     const { aws, supply, send } = await waiting();
     await send("TenantSuspended", 5);

@@ -65,6 +65,40 @@ describe("an offboarding", () => {
     ]);
   });
 
+  test("reads the key's last use before the tenant is shut out and again before the deletion is scheduled", async () => {
+    const uses = [1_000, 2_000];
+    const { aws, send, passDays } = tenantWith({}, async (name, _signal, effect) => {
+      if (name !== "GetKeyLastUsage") return effect();
+      aws.log.push(name);
+      return { KeyLastUsage: { Timestamp: new Date(uses.shift() ?? 0) } };
+    });
+    await send("TenantSignedUp");
+    await send("TenantOffboarded");
+    expect(aws.tenantRecord()?.lastUsedAtMs).toBe(1_000);
+    expect(aws.log.indexOf("GetKeyLastUsage")).toBeLessThan(aws.log.indexOf("DisableKey"));
+    passDays(7);
+    await send("TenantKeyReviewDue");
+    expect(aws.log.lastIndexOf("GetKeyLastUsage")).toBeLessThan(aws.log.indexOf("ScheduleKeyDeletion"));
+    passDays(8);
+    await send("TenantKeyReviewDue");
+    expect(aws.destructions).toMatchObject([{ lastUsedAtMs: 2_000 }]);
+    expect(aws.replies.at(-1)?.detail.destruction).toMatchObject({ lastUsedAt: new Date(2_000).toISOString() });
+  });
+
+  test("under a legal hold waits for its release, also where it was scheduled already", async () => {
+    const { aws, send } = tenantWith({ watchPeriodDays: 0 });
+    await send("TenantSignedUp");
+    await send("TenantLegalHoldPlaced", { reason: "case 4711" }, ALICE);
+    await send("TenantOffboarded");
+    const stateAndWait = () => [aws.tenantRecord()?.state, aws.tenantRecord()?.waitingFor, aws.keys[0]?.state];
+    expect(stateAndWait()).toEqual(["offboarding", "legal-hold", "Disabled"]);
+    await send("TenantLegalHoldReleased", {}, ALICE);
+    expect(stateAndWait()).toEqual(["pending-deletion", "deletion-window", "PendingDeletion"]);
+    await send("TenantLegalHoldPlaced", { reason: "case 4712" }, ALICE);
+    expect(stateAndWait()).toEqual(["offboarding", "legal-hold", "Disabled"]);
+    expect(aws.tenantRecord()).toMatchObject({ scheduledAtMs: undefined, deletionDateMs: undefined });
+  });
+
   test("leaves the tenant's role until its last key is gone, and deletes it when two keys end together", async () => {
     const { aws, clock, passDays, work } = worldOf({
       default: completeKeyProfile({ watchPeriodDays: 0, deletionWindowDays: 7 }),
