@@ -1,5 +1,5 @@
 /** The records of each tenant and each of its keys. Every write is conditional, so a worker that was overtaken changes nothing. */
-import { GetCommand, PutCommand, QueryCommand, TransactWriteCommand } from "@aws-sdk/lib-dynamodb";
+import { GetCommand, PutCommand, TransactWriteCommand } from "@aws-sdk/lib-dynamodb";
 import { unmarshall } from "@aws-sdk/util-dynamodb";
 import {
   type DestructionRecord,
@@ -22,6 +22,7 @@ import {
   tenantEntity,
 } from "./registry-table.ts";
 import type { Run } from "./run.ts";
+import { itemsOfTenant } from "./tenant-items.ts";
 
 /** What the registry was last seen to hold. */
 export interface Known {
@@ -56,9 +57,6 @@ export interface Registry {
 }
 
 type Entity = ReturnType<typeof keyEntity>;
-
-/** A tenant has a handful of keys and DynamoDB ends a page at 1 MB. */
-const TENANT_PAGES_MAX = 10;
 
 /**
  * Items are made and read by dynamodb-toolbox. The conditions are written out: its condition builder would add 22 KB to
@@ -140,7 +138,10 @@ export function createRegistry(clients: Clients, tableName: string): Registry {
       const item = await getItem(clients, run, tableName, { pk: `${TENANT_PREFIX}${tenantId}`, sk: "TENANT" });
       return item === undefined ? undefined : readItem(item, () => formatTenant(tenants, item));
     },
-    keysOfTenant: (run, tenantId) => queryKeys(clients, run, tableName, keys, tenantId),
+    async keysOfTenant(run, tenantId) {
+      const items = await itemsOfTenant(clients, run, tableName, tenantId, "KEY#");
+      return items.map((item) => toRecord(keys, item));
+    },
   };
 }
 
@@ -183,36 +184,6 @@ async function getItem(clients: Clients, run: Run, TableName: string, Key: Reado
   } catch (error) {
     throw narrowAwsError(error, "dynamodb:GetItem");
   }
-}
-
-async function queryKeys(
-  clients: Clients,
-  run: Run,
-  tableName: string,
-  entity: Entity,
-  tenantId: TenantId,
-): Promise<readonly KeyRecord[]> {
-  const records: KeyRecord[] = [];
-  let startKey: Record<string, unknown> | undefined;
-  for (let page = 0; page < TENANT_PAGES_MAX; page++) {
-    const command = new QueryCommand({
-      TableName: tableName,
-      ConsistentRead: true,
-      KeyConditionExpression: "pk = :pk AND begins_with(sk, :prefix)",
-      ExpressionAttributeValues: { ":pk": `${TENANT_PREFIX}${tenantId}`, ":prefix": "KEY#" },
-      ...(startKey === undefined ? {} : { ExclusiveStartKey: startKey }),
-    });
-    const answer = await clients.documents.send(command, { abortSignal: run.signal }).catch((error) => {
-      throw narrowAwsError(error, "dynamodb:Query");
-    });
-    for (const item of answer.Items ?? []) records.push(toRecord(entity, item));
-    startKey = answer.LastEvaluatedKey;
-    if (startKey === undefined) return records;
-  }
-  throw new TenantKeysError("aws_unexpected", `dynamodb:Query: more than ${TENANT_PAGES_MAX} pages of one tenant`, {
-    tenantId,
-    step: "dynamodb:Query",
-  });
 }
 
 function toItem(record: KeyRecord) {

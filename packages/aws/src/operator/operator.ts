@@ -14,7 +14,7 @@ import {
 import { type ClientOptions, type Clients, createClients, destroyClients } from "../clients.ts";
 import { createPublisher } from "../publisher.ts";
 import { createRefusedStore } from "../refused-store.ts";
-import { createRegistry } from "../registry.ts";
+import { createRegistry, type Registry } from "../registry.ts";
 import type { Run } from "../run.ts";
 import {
   type ArchiveSize,
@@ -28,7 +28,7 @@ import { assumeRole } from "./assume-role.ts";
 import type { BusEvent } from "./bus-event.ts";
 import { type DeadLetterOptions, type DeadLetterOutcome, replayDeadLetters } from "./dead-letters.ts";
 import { createFailureCodes } from "./failure-codes.ts";
-import { destructionsOfTenant, type KeyFilter, keysOfTenant, listKeys } from "./list-keys.ts";
+import { destructionsOfTenant, type KeyFilter, listKeys } from "./list-keys.ts";
 import { planTenantKey, type TenantKeyPlan } from "./plan-tenant.ts";
 import { type Probe, type ProbedKey, probeKey } from "./probe-key.ts";
 import { type PublishOutcome, publishEvents } from "./publish-events.ts";
@@ -117,7 +117,7 @@ function createOperator(options: ClientOptions, clients: Clients, deployed: Depl
     settings,
     context,
     listKeys: (run, filter) => listKeys(clients, run, table, filter),
-    keysOfTenant: (run, tenantId) => keysOfTenant(clients, run, table, tenantId),
+    keysOfTenant: (run, tenantId) => registry.keysOfTenant(run, tenantId),
     tenant: (run, tenantId) => registry.getTenant(run, tenantId),
     destructionsOfTenant: (run, tenantId) => destructionsOfTenant(clients, run, table, tenantId),
     listRefused: (run, filter) => listKeptEvents(clients, run, table, filter),
@@ -129,7 +129,7 @@ function createOperator(options: ClientOptions, clients: Clients, deployed: Depl
     archiveSize: (run) => archiveSize(archive, run),
     startArchiveReplay: (run, replayName, window) => startArchiveReplay(archive, run, replayName, window),
     replayProgress: (run, replayName) => replayProgress(archive, run, replayName),
-    replayDeadLetters: (run, wanted) => replayBoth(clients, run, deployed, wanted),
+    replayDeadLetters: (run, wanted) => replayBoth(clients, registry, run, deployed, wanted),
     probe: (run, probed, applicationRoleArn) => probeKey(options, run, probed, applicationRoleArn),
     async planKey(run, tenantId, keyName, { asCaller }) {
       const observing = asCaller ? clients : await auditor(run);
@@ -144,6 +144,7 @@ function createOperator(options: ClientOptions, clients: Clients, deployed: Depl
 
 async function* replayBoth(
   clients: Clients,
+  registry: Registry,
   run: Run,
   { context, settings }: DeployedStage,
   options: DeadLetterOptions,
@@ -153,9 +154,7 @@ async function* replayBoth(
     sqs: clients.sqs,
     provisioningQueue: names.queue,
     place: context,
-    failureCodes: createFailureCodes(settings.eventMappings, (tenantId) =>
-      keysOfTenant(clients, run, names.registryTable, tenantId),
-    ),
+    failureCodes: createFailureCodes(settings.eventMappings, (tenantId) => registry.keysOfTenant(run, tenantId)),
   };
   let left = options.limit;
   for (const deadLetterQueue of [names.queueDeadLetter, names.ruleDeadLetter]) {
