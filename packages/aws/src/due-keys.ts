@@ -7,12 +7,12 @@ import {
   type KeyName,
   parseKeyName,
   parseTenantId,
-  REPLY_SOURCE,
   type Region,
   type Stage,
   type TenantId,
   TenantKeysError,
 } from "@tenantkeys/core";
+import { busMessage, reviewEvent } from "./bus-message.ts";
 import type { Clients } from "./clients.ts";
 import { narrowAwsError } from "./narrow-error.ts";
 import { REVIEW_INDEX, REVIEW_PARTITION } from "./registry-table.ts";
@@ -139,7 +139,7 @@ async function sendReviews(ports: ReviewPorts, run: Run, keys: readonly DueKey[]
 async function sendBatch(ports: ReviewPorts, run: Run, keys: readonly DueKey[]): Promise<number> {
   let pending: readonly SendMessageBatchRequestEntry[] = keys.map((key, index) => ({
     Id: String(index),
-    MessageBody: JSON.stringify(reviewDue(ports, run, key)),
+    MessageBody: busMessage(ports.stage, reviewEvent(ports.stage.stage, key), ports.newEventId(), run.clock.nowMs()),
   }));
   let refused = 0;
   for (let send = 1; ; send++) {
@@ -168,19 +168,4 @@ async function sendOnce(
   } catch (error) {
     throw narrowAwsError(error, "sqs:SendMessage");
   }
-}
-
-/** An event as EventBridge would have delivered it: the worker knows one form only. */
-function reviewDue({ stage: { stage, accountId, region }, newEventId }: ReviewPorts, run: Run, key: DueKey) {
-  return {
-    version: "0",
-    id: newEventId(),
-    "detail-type": "TenantKeyReviewDue",
-    source: REPLY_SOURCE,
-    account: accountId,
-    time: new Date(run.clock.nowMs()).toISOString(),
-    region,
-    resources: [],
-    detail: { version: "1", stage, ...key },
-  };
 }

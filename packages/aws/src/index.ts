@@ -1,3 +1,4 @@
+export * from "./bus-message.ts";
 export * from "./clients.ts";
 export * from "./due-keys.ts";
 export * from "./event-worker.ts";

@@ -1,5 +1,6 @@
 /** An event on its way to the bus or the queue, and what can be said of it before AWS sees it. */
 import { type ErrorCode, TenantKeysError } from "@tenantkeys/core";
+import type { OutgoingEvent } from "../bus-message.ts";
 
 /**
  * PutEvents takes less than 1 MB a call, and CloudTrail and CloudWatch Logs still stop at 256 KB: an entry that they
@@ -8,11 +9,8 @@ import { type ErrorCode, TenantKeysError } from "@tenantkeys/core";
 export const EVENT_BYTES_MAX = 262_144;
 
 /** An event as EventBridge writes it, as far as it was checked: it may be one that the bus can't take. */
-export interface BusEvent {
-  readonly source: string;
-  readonly "detail-type": string;
+export interface BusEvent extends OutgoingEvent {
   readonly time?: string | undefined;
-  readonly detail?: unknown;
   /** Where it came over a bus before. Never sent: the bus gives its own. */
   readonly account?: string | undefined;
   readonly region?: string | undefined;

@@ -4,6 +4,7 @@
  */
 import { SendMessageCommand, type SQSClient } from "@aws-sdk/client-sqs";
 import { TenantKeysError } from "@tenantkeys/core";
+import { busMessage } from "../bus-message.ts";
 import { narrowAwsError } from "../narrow-error.ts";
 import type { Run } from "../run.ts";
 import { type BusEvent, checkedDetail, EVENT_BYTES_MAX, tenantIdOfEvent, tooManyBytes } from "./bus-event.ts";
@@ -74,18 +75,8 @@ function toMessage(
   const checked = checkedDetail(event);
   if (checked instanceof TenantKeysError) return checked;
   const eventId = ports.newEventId();
-  const time = event.time === undefined ? new Date(run.clock.nowMs()) : new Date(event.time);
-  const body = JSON.stringify({
-    version: "0",
-    id: eventId,
-    "detail-type": event["detail-type"],
-    source: event.source,
-    account: ports.place.accountId,
-    time: time.toISOString(),
-    region: ports.place.region,
-    resources: [],
-    detail: event.detail,
-  });
+  const timeMs = event.time === undefined ? run.clock.nowMs() : Date.parse(event.time);
+  const body = busMessage(ports.place, event, eventId, timeMs);
   const bytes = Buffer.byteLength(body);
   return bytes <= EVENT_BYTES_MAX ? { eventId, body } : tooManyBytes(event, bytes);
 }

@@ -1,3 +1,4 @@
+import { reviewEvent } from "@tenantkeys/aws";
 import {
   type ImportParameters,
   type KeyName,
@@ -16,7 +17,6 @@ import { identifier, isoTime } from "../option-parsers.ts";
 import { materialOutcome } from "../outcomes.ts";
 import { timeText } from "../plain-text.ts";
 import type { Session } from "../ports.ts";
-import { reviewEvent } from "../review-event.ts";
 import { UsageError } from "../usage-error.ts";
 import { type Awaited, type TenantView, waitForOutcome } from "../wait-for-outcome.ts";
 import { wrappingCommands } from "../wrapping-commands.ts";
@@ -71,7 +71,7 @@ async function validParameters(session: Session, key: KeyRecord, timeoutSeconds:
   }
   const valid = validOf(key);
   if (valid !== undefined) return valid;
-  const [outcome] = await operator.sendToQueue(run, [reviewEvent(session, key)]);
+  const [outcome] = await operator.sendToQueue(run, [reviewEvent(operator.settings.stage, key)]);
   if (outcome?.kind !== "accepted") throw outcome?.error ?? new TenantKeysError("publish_failed", "no answer");
   const find = (view: TenantView) => validOf(keyOf(view, tenantId, keyName));
   const awaited: Awaited = {

@@ -1,4 +1,4 @@
-import type { BusEvent } from "@tenantkeys/aws";
+import { type BusEvent, reviewEvent } from "@tenantkeys/aws";
 import { type KeyRecord, outcomeOf, parseTenantId, type TenantId, type TenantKeysError } from "@tenantkeys/core";
 import type { Command } from "commander";
 import { knownTenant } from "../declare.ts";
@@ -7,7 +7,6 @@ import { identifier, wholeNumber } from "../option-parsers.ts";
 import { errorData } from "../output.ts";
 import { countText } from "../plain-text.ts";
 import type { Session } from "../ports.ts";
-import { reviewEvent } from "../review-event.ts";
 import { UsageError } from "../usage-error.ts";
 import { type Act, addExamples } from "./command.ts";
 
@@ -67,7 +66,7 @@ async function sendReviews(
       limitReached = true;
       break;
     }
-    chunk.push(reviewEvent(session, key));
+    chunk.push(reviewEvent(operator.settings.stage, key));
     if (chunk.length === CHUNK) await send();
     // What failed as a whole, fails for the rest as well.
     if (errors.length > 0) break;
