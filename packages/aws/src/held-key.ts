@@ -12,20 +12,21 @@ import {
   type KeyProfile,
   type KeyRecord,
   type KeyTarget,
+  keysSeen,
+  keyTarget,
   NOTHING_OBSERVED,
   needRole,
   type ObservedTenantKey,
-  type OffboardingStep,
-  offboardingStep,
+  offboardingOf,
   parseAttemptId,
   plan,
   planOwnKey,
   profileInForce,
   type RecordedKeys,
+  recordedKeys,
   samePolicy,
   TenantKeysError,
   type TenantRecord,
-  targetOf,
   unusedAttempt,
 } from "@tenantkeys/core";
 import { applyPlan } from "./executor.ts";
@@ -89,7 +90,8 @@ export class HeldKey {
 
   async #convergeAndRelease(fresh: boolean, leaseUntilMs: number): Promise<KeyRecord> {
     const nowMs = this.#run.clock.nowMs();
-    const offboarding = this.#offboardingStep(nowMs);
+    const rules = { ...this.#knownProfile, approvalPrincipal: this.#ports.approvalPrincipal };
+    const offboarding = offboardingOf(this.#tenant, rules, this.#record, nowMs);
     const target = keyTarget(this.#tenant, offboarding);
     const lastUsedAtMs = await this.#readLastUse(target);
     const { desired } = this;
@@ -154,12 +156,6 @@ export class HeldKey {
     return found.keyArn;
   }
 
-  #offboardingStep(nowMs: number): OffboardingStep | undefined {
-    if (targetOf(this.#tenant) !== "leaving") return undefined;
-    const rules = { ...this.#knownProfile, approvalPrincipal: this.#ports.approvalPrincipal };
-    return offboardingStep(this.#tenant, rules, this.#record.offboardedAtMs ?? nowMs, nowMs);
-  }
-
   /** Before the tenant is shut out, and again before the deletion is scheduled: a use in between means a way round. */
   async #readLastUse(target: KeyTarget): Promise<number | undefined> {
     const { keyArn, offboardedAtMs, scheduledAtMs, lastUsedAtMs } = this.#record;
@@ -214,9 +210,7 @@ export class HeldKey {
       if (applied.error !== undefined) throw applied.error;
       if (!applied.surprised) {
         const { keyArn, importParameters, deletionDateMs } = applied;
-        const key = [observed.alias.kind === "present" ? observed.alias.key : undefined, ...observed.taggedKeys].find(
-          (candidate) => candidate?.keyArn === keyArn,
-        );
+        const key = keysSeen(observed).find((candidate) => candidate.keyArn === keyArn);
         return { keyArn, observed: key, importParameters, deletionDateMs };
       }
       observed = await this.#observe(desired, applied.aliasExists);
@@ -262,10 +256,8 @@ export class HeldKey {
   }
 
   async #recorded(observed: ObservedTenantKey, target: KeyTarget): Promise<RecordedKeys> {
-    const { keyArn, attempts, state, importParameters, previousKeyArns } = this.#record;
-    const importParametersValid = (importParameters?.expiresAtMs ?? 0) > this.#run.clock.nowMs();
     const roleIsNeeded = target === "deleted" && observed.role !== undefined ? await this.#roleIsNeeded() : undefined;
-    return { keyArn, attempts, state, previousKeyArns, importParametersValid, roleIsNeeded };
+    return recordedKeys(this.#record, roleIsNeeded, this.#run.clock.nowMs());
   }
 
   async #roleIsNeeded(): Promise<boolean> {
@@ -317,10 +309,4 @@ export class HeldKey {
 function notConverging(): TenantKeysError {
   const message = `still not as wanted after ${ROUNDS_MAX} rounds`;
   return new TenantKeysError("plan_not_converging", message, { step: "plan" });
-}
-
-/** What a key should be now: by what is declared of its tenant, and by how far its way out has come. */
-export function keyTarget(tenant: TenantRecord | undefined, offboarding: OffboardingStep | undefined): KeyTarget {
-  if (offboarding !== undefined) return offboarding.kind === "schedule-deletion" ? "deleted" : "withdrawn";
-  return targetOf(tenant) === "disabled" ? "disabled" : "usable";
 }

@@ -1,6 +1,7 @@
 /** Events about one key that exists: rotate it now, import its material, look at it again. */
 import {
   asTenantKeysError,
+  DAY_MS,
   type ErrorCode,
   isReplacedToRotate,
   type KeyName,
@@ -189,7 +190,7 @@ async function importMaterial(
 /** KMS takes a date in the future, at most 365 days ahead, and says little about another. */
 function refuseExpiry(expiresAtMs: number | undefined, nowMs: number): void {
   if (expiresAtMs === undefined) return;
-  const daysAhead = (expiresAtMs - nowMs) / (24 * 60 * 60 * 1000);
+  const daysAhead = (expiresAtMs - nowMs) / DAY_MS;
   if (daysAhead > 0 && daysAhead <= DAYS_UNTIL_EXPIRY_MAX) return;
   const message = `detail.expiresAt: expected a time in the next ${DAYS_UNTIL_EXPIRY_MAX} days, not ${new Date(expiresAtMs).toISOString()}`;
   throw new TenantKeysError("event_invalid", message, { field: "detail.expiresAt", step: "kms:ImportKeyMaterial" });

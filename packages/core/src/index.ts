@@ -17,6 +17,7 @@ export * from "./key-actions.ts";
 export * from "./key-policy.ts";
 export * from "./key-profile.ts";
 export * from "./key-record.ts";
+export * from "./key-target.ts";
 export * from "./lifecycle.ts";
 export * from "./names.ts";
 export * from "./observed-state.ts";

@@ -11,6 +11,7 @@ import {
   type KeyTarget,
   leaveRoleSteps,
   type Plan,
+  ready,
   refuseForeignRole,
   roleActions,
 } from "./plan.ts";
@@ -26,21 +27,17 @@ export function planOwnKey(
   if (target === "deleted" || target === "withdrawn") {
     const leave = () => leaveRoleSteps(desired, observed, roleIsNeeded);
     const steps = target === "deleted" ? leave() : [shutOutActions(desired, observed)];
-    return { kind: "ready", keyArn: target === "deleted" ? undefined : ownKeyArn, steps: steps.filter(isNotEmpty) };
+    return ready(target === "deleted" ? undefined : ownKeyArn, steps);
   }
   const refusal = refuseForeignRole(desired, observed);
   if (refusal !== undefined) return { kind: "refused", error: refusal };
   const admitted = observed.role !== undefined && samePolicy(observed.rolePolicy, desired.rolePolicy(ownKeyArn));
   const letIn: readonly Action[] = admitted ? [] : [{ kind: "put-role-policy" }];
   const steps = [roleActions(desired, observed), target === "usable" ? letIn : shutOutActions(desired, observed)];
-  return { kind: "ready", keyArn: ownKeyArn, steps: steps.filter(isNotEmpty) };
+  return ready(ownKeyArn, steps);
 }
 
 function shutOutActions(desired: DesiredTenantKey, observed: ObservedTenantKey): readonly Action[] {
   const letIn = isOurRole(desired, observed) && observed.rolePolicy !== undefined;
   return letIn ? [{ kind: "delete-role-policy" }] : [];
-}
-
-function isNotEmpty(step: readonly Action[]): boolean {
-  return step.length > 0;
 }

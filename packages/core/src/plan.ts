@@ -87,7 +87,7 @@ export function plan(
   ]);
 }
 
-function ready(keyArn: KeyArn | undefined, steps: readonly (readonly Action[])[]): Plan {
+export function ready(keyArn: KeyArn | undefined, steps: readonly (readonly Action[])[]): Plan {
   return { kind: "ready", keyArn, steps: steps.filter((step) => step.length > 0) };
 }
 
@@ -101,7 +101,8 @@ function previousKeys(observed: ObservedTenantKey, { previousKeyArns = [] }: Rec
   return keysSeen(observed).filter(({ keyArn }) => previousKeyArns.includes(keyArn));
 }
 
-function keysSeen({ alias, taggedKeys }: ObservedTenantKey): readonly ObservedKey[] {
+/** Each key once, that of the alias first. */
+export function keysSeen({ alias, taggedKeys }: ObservedTenantKey): readonly ObservedKey[] {
   if (alias.kind !== "present") return taggedKeys;
   return [alias.key, ...taggedKeys.filter(({ keyArn }) => keyArn !== alias.key.keyArn)];
 }
@@ -312,8 +313,8 @@ function refuseKey(
 
 /**
  * Whoever disabled a key or scheduled its deletion behind our back had a reason that undoing it would trample on. A key
- * that is disabled just as it should be is in nobody's way, and one with the departing policy is our own doing: a worker may have
- * died, or a replica have failed, before that was written down.
+ * that is disabled just as it should be is in nobody's way, and one with the departing policy is our own doing: a worker
+ * may have died, or a replica have failed, before that was written down.
  */
 export function refuseState(
   desired: DesiredTenantKey,

@@ -7,22 +7,22 @@ import {
   type KeyRecord,
   type KeyState,
   type KeyTarget,
+  keysSeen,
+  keyTarget,
   needRole,
   type ObservedTenantKey,
-  offboardingStep,
+  offboardingOf,
   type Plan,
   plan,
   planOwnKey,
   profileInForce,
   profileOf,
-  type RecordedKeys,
   type RoleArn,
+  recordedKeys,
   type TenantId,
   TenantKeysError,
-  targetOf,
 } from "@tenantkeys/core";
 import type { Clients } from "../clients.ts";
-import { keyTarget } from "../held-key.ts";
 import { observeTenantKey } from "../observer.ts";
 import type { Registry } from "../registry.ts";
 import type { Run } from "../run.ts";
@@ -73,15 +73,9 @@ export async function planTenantKey(
   const observed = await observeTenantKey(ports.observing, run, desired, record ?? { attempts: [] });
   const nowMs = run.clock.nowMs();
   const rules = { ...profile, approvalPrincipal: settings.approvalPrincipal };
-  const offboarding =
-    tenant !== undefined && targetOf(tenant) === "leaving"
-      ? offboardingStep(tenant, rules, record?.offboardedAtMs ?? nowMs, nowMs)
-      : undefined;
-  const target = keyTarget(tenant, offboarding);
+  const target = keyTarget(tenant, offboardingOf(tenant, rules, record, nowMs));
   const roleIsNeeded = target === "deleted" && needRole(await registry.keysOfTenant(run, tenantId), keyName, nowMs);
-  const importParametersValid = (record?.importParameters?.expiresAtMs ?? 0) > nowMs;
-  const recorded = { ...(record ?? { attempts: [] }), importParametersValid, roleIsNeeded };
-  const planned = planOf(desired, observed, recorded, target);
+  const planned = planOf(desired, observed, record, roleIsNeeded, target, nowMs);
   return { tenantId, keyName, record, observed: summarize(observed), plan: planned };
 }
 
@@ -89,27 +83,28 @@ export async function planTenantKey(
 function planOf(
   desired: DesiredTenantKey,
   observed: ObservedTenantKey,
-  recorded: RecordedKeys & Pick<Partial<KeyRecord>, "ownKeyArn">,
+  record: KeyRecord | undefined,
+  roleIsNeeded: boolean,
   target: KeyTarget,
+  nowMs: number,
 ): Plan {
-  if (recorded.state === "destroyed") return { kind: "ready", keyArn: undefined, steps: [] };
-  const { ownKeyArn } = recorded;
-  return ownKeyArn === undefined
-    ? plan(desired, observed, recorded, target)
-    : planOwnKey(desired, observed, ownKeyArn, target, recorded.roleIsNeeded);
+  if (record?.state === "destroyed") return { kind: "ready", keyArn: undefined, steps: [] };
+  return record?.ownKeyArn === undefined
+    ? plan(desired, observed, recordedKeys(record, roleIsNeeded, nowMs), target)
+    : planOwnKey(desired, observed, record.ownKeyArn, target, roleIsNeeded);
 }
 
-function summarize({ role, alias, taggedKeys }: ObservedTenantKey): ObservedSummary {
-  const aliased = alias.kind === "present" ? alias.key : undefined;
-  const others = taggedKeys.filter((key) => key.keyArn !== aliased?.keyArn);
+function summarize(observed: ObservedTenantKey): ObservedSummary {
+  const { role, alias } = observed;
+  const aliasedArn = alias.kind === "present" ? alias.key.keyArn : undefined;
   return {
     role: role === undefined ? undefined : { arn: role.arn, boundaryArn: role.boundaryArn },
     alias: alias.kind,
-    keys: [...(aliased === undefined ? [] : [aliased]), ...others].map((key) => ({
-      keyArn: key.keyArn,
-      state: key.state,
-      rotationPeriodDays: key.rotation.enabled ? key.rotation.periodDays : undefined,
-      aliased: key === aliased,
+    keys: keysSeen(observed).map(({ keyArn, state, rotation }) => ({
+      keyArn,
+      state,
+      rotationPeriodDays: rotation.enabled ? rotation.periodDays : undefined,
+      aliased: keyArn === aliasedArn,
     })),
   };
 }
