@@ -102,7 +102,7 @@ export async function applyPlan(
   return applied(undefined);
 }
 
-const STEP_OF_ACTION: Readonly<Record<Action["kind"], string>> = {
+export const STEP_OF_ACTION = {
   "create-role": "iam:CreateRole",
   "update-trust-policy": "iam:UpdateAssumeRolePolicy",
   "create-key": "kms:CreateKey",
@@ -120,7 +120,7 @@ const STEP_OF_ACTION: Readonly<Record<Action["kind"], string>> = {
   "delete-role-policy": "iam:DeleteRolePolicy",
   "delete-role": "iam:DeleteRole",
   "discard-spare-key": "kms:ScheduleKeyDeletion",
-};
+} as const satisfies Readonly<Record<Action["kind"], string>>;
 
 type RoleAction = "create-role" | "update-trust-policy" | "delete-role-policy" | "delete-role";
 type KeyAction = Exclude<Action["kind"], RoleAction | "create-key" | "discard-spare-key">;
@@ -232,30 +232,46 @@ async function applyToKey(
       return;
     case "move-alias":
       return updateAlias(clients, run, desired.aliasName, keyArn);
-    case "admit-tenant":
-      refuseUncontained(desired);
-      return putKeyPolicy(clients, run, keyArn, desired.admittedPolicy);
-    case "shut-out-tenant":
-      return putKeyPolicy(clients, run, keyArn, desired.departingPolicy);
     case "obtain-import-parameters":
       progress.importParameters = await getImportParameters(clients, run, keyArn);
       return;
-    case "enable-key":
-      return enableKey(clients, run, keyArn);
-    case "disable-key":
-      return disableKey(clients, run, keyArn);
     case "cancel-deletion":
-      await cancelKeyDeletion(clients, run, keyArn);
+      await changeKey(clients, run, desired, kind, keyArn);
       progress.surprised = true;
       return;
     case "schedule-deletion":
       progress.deletionDateMs = await scheduleKeyDeletion(clients, run, keyArn, desired.deletionWindowDays);
       return;
+    default:
+      return changeKey(clients, run, desired, kind, keyArn);
+  }
+}
+
+/** What is done alike to a key and to each of its replicas. */
+export async function changeKey(
+  clients: Clients,
+  run: Run,
+  desired: DesiredTenantKey,
+  kind: "admit-tenant" | "shut-out-tenant" | "enable-key" | "disable-key" | "cancel-deletion",
+  keyArn: KeyArn,
+): Promise<void> {
+  switch (kind) {
+    case "admit-tenant":
+      refuseUncontained(desired);
+      return putKeyPolicy(clients, run, keyArn, desired.admittedPolicy);
+    case "shut-out-tenant":
+      return putKeyPolicy(clients, run, keyArn, desired.departingPolicy);
+    case "enable-key":
+      return enableKey(clients, run, keyArn);
+    case "disable-key":
+      return disableKey(clients, run, keyArn);
+    case "cancel-deletion":
+      return cancelKeyDeletion(clients, run, keyArn);
   }
 }
 
 /** The last look before somebody is let in: our own builder must not be able to let in a stranger either. */
-export function refuseUncontained(desired: DesiredTenantKey): void {
+function refuseUncontained(desired: DesiredTenantKey): void {
   const containment = checkContainment(desired.admittedPolicy, desired);
   if (containment.kind === "contained") return;
   const reasons = containment.violations.map(({ statement, reason }) => `${statement} ${reason}`).join("; ");

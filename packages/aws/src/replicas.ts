@@ -7,6 +7,7 @@ import {
   hasReplicas,
   type KeyArn,
   type KeyTarget,
+  type ObservedKey,
   type ObservedReplica,
   parseAttemptId,
   planReplica,
@@ -17,17 +18,8 @@ import {
   replicaArn,
   TenantKeysError,
 } from "@tenantkeys/core";
-import { isNotVisibleYet, refuseUncontained } from "./executor.ts";
-import {
-  cancelKeyDeletion,
-  createAlias,
-  disableKey,
-  enableKey,
-  putKeyPolicy,
-  readKey,
-  replicateKey,
-  scheduleKeyDeletion,
-} from "./keys.ts";
+import { changeKey, isNotVisibleYet, STEP_OF_ACTION } from "./executor.ts";
+import { createAlias, readKey, replicateKey, scheduleKeyDeletion } from "./keys.ts";
 import { errorName, narrowAwsError } from "./narrow-error.ts";
 import type { ProvisionPorts } from "./ports.ts";
 import { checkDeadline, type Run, untilVisible } from "./run.ts";
@@ -50,17 +42,22 @@ export async function reachReplicas(
 ): Promise<void> {
   if (!hasReplicas(keyArn)) return;
   const primary = await readKey(ports.clients, run, keyArn);
-  const listed = primary.kind === "read" ? (primary.key.replicaRegions ?? []) : [];
+  const key = primary.kind === "read" ? primary.key : undefined;
+  const listed = key?.replicaRegions ?? [];
   let failure: TenantKeysError | undefined;
   for (const region of new Set([...desired.replicaRegions, ...listed])) {
-    const there = desiredTenantKey({ ...desired.context, region }, desired.tenantId, desired.keyName, desired.profile);
-    const known = {
+    const replica: Replica = {
+      desired: desiredTenantKey({ ...desired.context, region }, desired.tenantId, desired.keyName, desired.profile),
+      region,
+      keyArn: replicaArn(keyArn, region),
+      primaryArn: keyArn,
+      primary: key,
       state: recorded.state,
       isListed: listed.includes(region),
       isWanted: desired.replicaRegions.includes(region),
     };
     try {
-      await reachReplica(ports, run, there, keyArn, target, known);
+      await reachReplica(ports, run, replica, target);
     } catch (error) {
       failure ??= asTenantKeysError(error);
     }
@@ -68,34 +65,36 @@ export async function reachReplicas(
   if (failure !== undefined) throw failure;
 }
 
-interface KnownReplica extends Pick<RecordedKeys, "state"> {
+/** A replica that is or should be, and what is known of it before it is looked at. */
+interface Replica extends Pick<RecordedKeys, "state"> {
+  /** The key as it should be in this Region. */
+  readonly desired: DesiredTenantKey;
+  readonly region: Region;
+  readonly keyArn: KeyArn;
+  readonly primaryArn: KeyArn;
+  /** Undefined where it can't be read. */
+  readonly primary: ObservedKey | undefined;
   /** By its primary: then it is there, whatever a refusal to show it says. */
   readonly isListed: boolean;
+  /** By the profile. */
   readonly isWanted: boolean;
 }
 
-async function reachReplica(
-  ports: ProvisionPorts,
-  run: Run,
-  desired: DesiredTenantKey,
-  primary: KeyArn,
-  target: KeyTarget,
-  known: KnownReplica,
-): Promise<void> {
-  const { region } = desired.context;
+async function reachReplica(ports: ProvisionPorts, run: Run, replica: Replica, target: KeyTarget): Promise<void> {
+  const { desired, region, keyArn } = replica;
   for (let round = 1; round <= ROUNDS_MAX; round++) {
-    const { isHidden, ...observed } = await observeReplica(ports, run, desired, primary, region);
-    if (isHidden && known.isListed) {
+    const { isHidden, ...observed } = await observeReplica(ports, run, replica);
+    if (isHidden && replica.isListed) {
       // This stage's worker may have lost its permissions in a Region with the profile that named it.
-      if (target === "usable" && !known.isWanted) return;
-      const message = `${observed.keyArn} is a replica of the key, and KMS doesn't let tenantkeys look at it`;
+      if (target === "usable" && !replica.isWanted) return;
+      const message = `${keyArn} is a replica of the key, and KMS doesn't let tenantkeys look at it`;
       throw new TenantKeysError("access_denied", message, { step: `kms:DescribeKey in ${region}` });
     }
-    const refused = observed.key === undefined ? undefined : refuseReplica(desired, observed.key, known, target);
+    const refused = observed.key === undefined ? undefined : refuseReplica(desired, observed.key, replica, target);
     if (refused !== undefined) throw refused;
     const actions = planReplica(desired, observed, target);
     if (actions.length === 0) return;
-    for (const kind of actions) await apply(ports, run, desired, primary, observed.keyArn, kind);
+    for (const kind of actions) await apply(ports, run, replica, kind);
   }
   const message = `the replica in ${region} is still not as wanted after ${ROUNDS_MAX} rounds`;
   throw new TenantKeysError("plan_not_converging", message, { step: "plan" });
@@ -104,42 +103,21 @@ async function reachReplica(
 async function observeReplica(
   ports: ProvisionPorts,
   run: Run,
-  { aliasName }: DesiredTenantKey,
-  primary: KeyArn,
-  region: Region,
+  { desired: { aliasName }, region, keyArn }: Replica,
 ): Promise<ObservedReplica & { readonly isHidden: boolean }> {
   const clients = ports.clientsIn(region);
-  const keyArn = replicaArn(primary, region);
   const [reading, alias] = await Promise.all([readKey(clients, run, keyArn), readKey(clients, run, aliasName)]);
   const key = reading.kind === "read" ? reading.key : undefined;
   const aliased = alias.kind === "read" && alias.key.keyArn === keyArn;
   return { region, keyArn, key, aliased, isHidden: reading.kind === "denied" };
 }
 
-const STEP_OF: Readonly<Record<ReplicaActionKind, string>> = {
-  replicate: "kms:ReplicateKey",
-  "create-alias": "kms:CreateAlias",
-  "admit-tenant": "kms:PutKeyPolicy",
-  "enable-key": "kms:EnableKey",
-  "disable-key": "kms:DisableKey",
-  "shut-out-tenant": "kms:PutKeyPolicy",
-  "cancel-deletion": "kms:CancelKeyDeletion",
-  "schedule-deletion": "kms:ScheduleKeyDeletion",
-};
-
-async function apply(
-  ports: ProvisionPorts,
-  run: Run,
-  desired: DesiredTenantKey,
-  primary: KeyArn,
-  keyArn: KeyArn,
-  kind: ReplicaActionKind,
-): Promise<void> {
-  const step = STEP_OF[kind];
+async function apply(ports: ProvisionPorts, run: Run, replica: Replica, kind: ReplicaActionKind): Promise<void> {
+  const step = kind === "replicate" ? "kms:ReplicateKey" : STEP_OF_ACTION[kind];
   try {
     await untilVisible(run, ports.visibilityBudgetMs, isNotReadyYet, async () => {
       checkDeadline(run, step);
-      await call(ports, run, desired, primary, keyArn, kind);
+      await call(ports, run, replica, kind);
     });
   } catch (error) {
     throw narrowAwsError(error, step);
@@ -151,46 +129,34 @@ function isNotReadyYet(error: unknown): boolean {
   return isNotVisibleYet(error) || errorName(error) === "KMSInvalidStateException";
 }
 
-async function call(
-  ports: ProvisionPorts,
-  run: Run,
-  desired: DesiredTenantKey,
-  primary: KeyArn,
-  keyArn: KeyArn,
-  kind: ReplicaActionKind,
-): Promise<void> {
-  const { region } = desired.context;
+async function call(ports: ProvisionPorts, run: Run, replica: Replica, kind: ReplicaActionKind): Promise<void> {
+  const { desired, region, keyArn } = replica;
   const clients = ports.clientsIn(region);
   switch (kind) {
     case "replicate":
-      return replicate(ports, run, desired, primary);
+      return replicate(ports, run, replica);
     case "create-alias":
       if (await createAlias(clients, run, desired.aliasName, keyArn)) return;
       throw new TenantKeysError("alias_taken", `${desired.aliasName} in ${region} leads to another key`);
-    case "admit-tenant":
-      refuseUncontained(desired);
-      return putKeyPolicy(clients, run, keyArn, desired.admittedPolicy);
-    case "shut-out-tenant":
-      return putKeyPolicy(clients, run, keyArn, desired.departingPolicy);
-    case "enable-key":
-      return enableKey(clients, run, keyArn);
-    case "disable-key":
-      return disableKey(clients, run, keyArn);
-    case "cancel-deletion":
-      return cancelKeyDeletion(clients, run, keyArn);
     case "schedule-deletion":
       await scheduleKeyDeletion(clients, run, keyArn, desired.deletionWindowDays);
+      return;
+    default:
+      return changeKey(clients, run, desired, kind, keyArn);
   }
 }
 
 /** Without its tenant, like its primary, and with its primary's attempt among the tags. */
-async function replicate(ports: ProvisionPorts, run: Run, desired: DesiredTenantKey, primary: KeyArn): Promise<void> {
-  const reading = await readKey(ports.clients, run, primary);
-  if (reading.kind !== "read") throw new TenantKeysError("key_missing", `${primary} can't be read to be replicated`);
-  await replicateKey(ports.clients, run, primary, {
-    region: desired.context.region,
+async function replicate(
+  ports: ProvisionPorts,
+  run: Run,
+  { desired, region, primaryArn, primary }: Replica,
+): Promise<void> {
+  if (primary === undefined) throw new TenantKeysError("key_missing", `${primaryArn} can't be read to be replicated`);
+  await replicateKey(ports.clients, run, primaryArn, {
+    region,
     description: `tenantkeys: key ${desired.keyName} of tenant ${desired.tenantId}`,
     policy: desired.creationPolicy,
-    tags: desired.keyTags(parseAttemptId(reading.key.tags[ATTEMPT_TAG] ?? "")),
+    tags: desired.keyTags(parseAttemptId(primary.tags[ATTEMPT_TAG] ?? "")),
   });
 }
