@@ -97,7 +97,7 @@ export function createRegistry(clients: Clients, tableName: string): Registry {
         return {
           kind: "conflict",
           record: record === undefined ? known.record : toRecord(keys, record),
-          tenant: tenant === undefined ? known.tenant : readItem(tenant, () => formatTenant(tenants, tenant)),
+          tenant: tenant === undefined ? known.tenant : toTenant(tenants, tenant),
         };
       }
     },
@@ -113,22 +113,10 @@ export function createRegistry(clients: Clients, tableName: string): Registry {
     },
     async replace(run, record, expectedFence, destruction) {
       const put = { ...keyPut(record), ...fenceIs(expectedFence) };
-      try {
-        if (destruction === undefined) {
-          await clients.documents.send(new PutCommand(put), { abortSignal: run.signal });
-          return;
-        }
-        const Item = destructions.build(EntityParser).parse({ ...destruction }).item;
-        const command = new TransactWriteCommand({
-          TransactItems: [{ Put: put }, { Put: { TableName: tableName, Item } }],
-        });
-        await clients.documents.send(command, { abortSignal: run.signal });
-      } catch (error) {
-        const overtaken = errorName(error) === "ConditionalCheckFailedException" || cancellation(error) !== undefined;
-        if (!overtaken) throw narrowAwsError(error, "dynamodb:PutItem");
-        const message = `another worker has taken over key "${record.keyName}" of tenant ${record.tenantId}`;
-        throw new TenantKeysError("lease_lost", message, { step: "record", cause: error });
-      }
+      if (destruction === undefined) return replaceItem(clients, run, record, new PutCommand(put));
+      const Item = destructions.build(EntityParser).parse({ ...destruction }).item;
+      const TransactItems = [{ Put: put }, { Put: { TableName: tableName, Item } }];
+      return replaceItem(clients, run, record, new TransactWriteCommand({ TransactItems }));
     },
     async get(run, tenantId, keyName) {
       const item = await getItem(clients, run, tableName, { pk: `${TENANT_PREFIX}${tenantId}`, sk: `KEY#${keyName}` });
@@ -136,7 +124,7 @@ export function createRegistry(clients: Clients, tableName: string): Registry {
     },
     async getTenant(run, tenantId) {
       const item = await getItem(clients, run, tableName, { pk: `${TENANT_PREFIX}${tenantId}`, sk: "TENANT" });
-      return item === undefined ? undefined : readItem(item, () => formatTenant(tenants, item));
+      return item === undefined ? undefined : toTenant(tenants, item);
     },
     async keysOfTenant(run, tenantId) {
       const items = await itemsOfTenant(clients, run, tableName, tenantId, "KEY#");
@@ -177,6 +165,25 @@ interface CancellationReason {
   readonly Item?: Parameters<typeof unmarshall>[0];
 }
 
+/** @throws TenantKeysError `lease_lost` where the condition on the key's fence isn't met */
+async function replaceItem(
+  clients: Clients,
+  run: Run,
+  { tenantId, keyName }: KeyRecord,
+  command: PutCommand | TransactWriteCommand,
+): Promise<void> {
+  const options = { abortSignal: run.signal };
+  try {
+    if (command instanceof PutCommand) await clients.documents.send(command, options);
+    else await clients.documents.send(command, options);
+  } catch (error) {
+    const overtaken = errorName(error) === "ConditionalCheckFailedException" || cancellation(error) !== undefined;
+    if (!overtaken) throw narrowAwsError(error, "dynamodb:PutItem");
+    const message = `another worker has taken over key "${keyName}" of tenant ${tenantId}`;
+    throw new TenantKeysError("lease_lost", message, { step: "record", cause: error });
+  }
+}
+
 async function getItem(clients: Clients, run: Run, TableName: string, Key: Readonly<Record<string, string>>) {
   try {
     const command = new GetCommand({ TableName, Key, ConsistentRead: true });
@@ -203,8 +210,8 @@ export function toRecord(entity: Entity, raw: Record<string, unknown>): KeyRecor
   });
 }
 
-function formatTenant(entity: ReturnType<typeof tenantEntity>, raw: Record<string, unknown>): TenantRecord {
-  return new EntityFormatter(entity).format(raw) as unknown as TenantRecord;
+function toTenant(entity: ReturnType<typeof tenantEntity>, raw: Record<string, unknown>): TenantRecord {
+  return readItem(raw, () => new EntityFormatter(entity).format(raw) as unknown as TenantRecord);
 }
 
 /** @throws TenantKeysError `record_invalid` where the item isn't as this project wrote it */
