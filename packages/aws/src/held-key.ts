@@ -8,6 +8,7 @@ import {
   DAY_MS,
   type DesiredTenantKey,
   desiredTenantKey,
+  isRecordedAttempt,
   type KeyArn,
   type KeyProfile,
   type KeyRecord,
@@ -147,9 +148,17 @@ export class HeldKey {
 
   async #findReplacement(desired: DesiredTenantKey): Promise<KeyArn | undefined> {
     const { taggedKeys } = await this.#observe(desired);
-    const open = this.#record.attempts.filter(({ outcome }) => outcome === "open").map(({ attemptId }) => attemptId);
+    const { keyArn, previousKeyArns = [] } = this.#record;
+    const inUse = [keyArn, ...previousKeyArns];
+    // Also one that is known to have made a key: the write that would have made it the tenant's may have failed.
+    const attempts = this.#record.attempts.filter(({ outcome }) => outcome !== "unused");
     const found = taggedKeys.find(
-      ({ tags, policy }) => open.some((id) => id === tags[ATTEMPT_TAG]) && samePolicy(policy, desired.creationPolicy),
+      (key) =>
+        !inUse.includes(key.keyArn) &&
+        isRecordedAttempt(key, { attempts }) &&
+        // Any other run of this tenant may have condemned it as a spare.
+        key.state === "Enabled" &&
+        samePolicy(key.policy, desired.creationPolicy),
     );
     if (found === undefined) return undefined;
     this.#learn({ attemptId: parseAttemptId(found.tags[ATTEMPT_TAG] ?? ""), outcome: "created", keyArn: found.keyArn });
@@ -209,6 +218,7 @@ export class HeldKey {
       if (applied.attempt !== undefined) this.#learn(applied.attempt);
       if (applied.error !== undefined) throw applied.error;
       if (!applied.surprised) {
+        if (planned.refusal !== undefined) throw planned.refusal;
         const { keyArn, importParameters, deletionDateMs } = applied;
         const key = keysSeen(observed).find((candidate) => candidate.keyArn === keyArn);
         return { keyArn, observed: key, importParameters, deletionDateMs };

@@ -1,4 +1,10 @@
-import { ATTEMPT_TAG, completeKeyProfile, type KeyProfile, parseStageSettings } from "@tenantkeys/core";
+import {
+  ATTEMPT_TAG,
+  completeKeyProfile,
+  type KeyProfile,
+  PREVIOUS_KEYS_MAX,
+  parseStageSettings,
+} from "@tenantkeys/core";
 import { describe, expect, test } from "vitest";
 import { tenantEvent, worker } from "./event-worker.test-support.ts";
 import type { AroundCall } from "./in-memory-aws.test-support.ts";
@@ -143,6 +149,11 @@ describe.each<[string, Partial<KeyProfile>]>([
         expect(usable.map(({ arn }) => arn)).toEqual([...(record?.previousKeyArns ?? []), record?.keyArn]);
         expect(record?.previousKeyArns).toHaveLength(1);
         expect([...world.aws.aliases.values()]).toEqual([record?.keyArn]);
+        // The next look tidies up: a key that nobody uses and nobody knows would be paid for for ever.
+        await world.send("TenantSuspended", 6);
+        await world.send("TenantResumed", 7);
+        const enabled = world.aws.keys.filter(({ state }) => state === "Enabled").map(({ arn }) => arn);
+        expect(enabled, `call ${cutAt} ${moment}`).toEqual(usable.map(({ arn }) => arn));
       }
     }
   });
@@ -160,10 +171,113 @@ describe.each<[string, Partial<KeyProfile>]>([
     await send("TenantReinstated", 9);
     expect(states()).toEqual(["Enabled", "Enabled"]);
     await send("TenantOffboarded", 10);
-    clock.advance(8 * 86_400_000);
+    clock.advance(8 * DAY_MS);
     aws.letTimePass();
     await send("TenantKeyReviewDue", 11);
     expect([aws.tenantRecord()?.state, aws.keys, aws.roles.size]).toEqual(["destroyed", [], 0]);
+  });
+});
+
+describe("keys that were replaced", () => {
+  const HMAC = { keySpec: "HMAC_256", watchPeriodDays: 0, deletionWindowDays: 7 } as const;
+
+  test("are suspended and destroyed with their tenant, as many as may be kept", async () => {
+    const { aws, send, clock } = await keyOf(HMAC);
+    for (let index = 0; index < PREVIOUS_KEYS_MAX; index++) await send(rotate, 2 + index);
+    expect(aws.tenantRecord()?.previousKeyArns).toHaveLength(PREVIOUS_KEYS_MAX);
+    await send("TenantSuspended", 100);
+    expect(new Set(aws.keys.map(({ state }) => state))).toEqual(new Set(["Disabled"]));
+    await send("TenantOffboarded", 101);
+    expect(new Set(aws.keys.map(({ state }) => state))).toEqual(new Set(["PendingDeletion"]));
+    clock.advance(8 * DAY_MS);
+    aws.letTimePass();
+    await send("TenantKeyReviewDue", 102);
+    expect([aws.tenantRecord()?.state, aws.keys]).toEqual(["destroyed", []]);
+  });
+
+  test("and hide are never taken for shut, deleted or gone: the others are shut, and the event is refused", async () => {
+    const { aws, send, clock } = await keyOf(HMAC);
+    await send(rotate, 5);
+    const [old, fresh] = aws.keys;
+    const answer = aws.answer.bind(aws);
+    aws.answer = (name, input) => {
+      if (input.KeyId === old?.arn) throw awsError("AccessDeniedException", 400);
+      return answer(name, input);
+    };
+    for (const [type, generation] of [
+      ["TenantSuspended", 6],
+      ["TenantOffboarded", 7],
+    ] as const) {
+      await expect(send(type, generation)).resolves.toMatchObject({ kind: "refused", error: { code: "key_missing" } });
+      expect(fresh?.state).toBe("Disabled");
+    }
+    clock.advance(8 * DAY_MS);
+    aws.letTimePass();
+    await send("TenantKeyReviewDue", 8);
+    expect([aws.tenantRecord()?.state, fresh?.state, aws.destructions]).toEqual(["active", "Disabled", []]);
+  });
+
+  test("and hid are shut and condemned once they can be seen again, when the event is replayed", async () => {
+    const { aws, send } = await keyOf(HMAC);
+    await send(rotate, 5);
+    const [old] = aws.keys;
+    let hides = true;
+    const answer = aws.answer.bind(aws);
+    aws.answer = (name, input) => {
+      if (hides && input.KeyId === old?.arn) throw awsError("AccessDeniedException", 400);
+      return answer(name, input);
+    };
+    await send("TenantOffboarded", 6);
+    hides = false;
+    await expect(send("TenantOffboarded", 6)).resolves.toMatchObject({ kind: "done" });
+    expect(aws.keys.map(({ state }) => state)).toEqual(["PendingDeletion", "PendingDeletion"]);
+  });
+
+  test.each(["Disabled", "PendingDeletion"] as const)("and that somebody left %s are left so", async (state) => {
+    const { aws, send } = await keyOf(HMAC);
+    await send(rotate, 5);
+    const [old] = aws.keys;
+    if (old !== undefined) old.state = state;
+    await expect(send(rotate, 6)).resolves.toMatchObject({ kind: "done" });
+    expect(aws.keys.map((key) => key.state)).toEqual([state, "Enabled", "Enabled"]);
+  });
+
+  test("aren't replaced by a key that another run has condemned as a spare", async () => {
+    let armed = false;
+    const { aws, send, clock } = await keyOf(HMAC, async (name, _signal, effect) => {
+      const answer = effect();
+      if (!armed || name !== "CreateKey") return answer;
+      armed = false;
+      throw lostReply();
+    });
+    armed = true;
+    await send(rotate, 5);
+    clock.advance(100_000);
+    await send("TenantSuspended", 6);
+    await send("TenantResumed", 7);
+    expect(aws.keys.map(({ state }) => state)).toEqual(["Enabled", "PendingDeletion"]);
+    await expect(send(rotate, 5)).resolves.toMatchObject({ kind: "done" });
+    expect(aws.keys.map(({ state }) => state)).toEqual(["Enabled", "PendingDeletion", "Enabled"]);
+    expect(aws.tenantRecord()?.keyArn).toBe(aws.keys[2]?.arn);
+  });
+
+  test("aren't replaced by a key with copied tags, where the write after CreateKey failed", async () => {
+    let failing = false;
+    const { aws, send } = await keyOf(HMAC, async (name, _signal, effect) => {
+      if (failing && name === "replace" && aws.keys.length === 2) {
+        failing = false;
+        throw lostReply();
+      }
+      return effect();
+    });
+    failing = true;
+    await send(rotate, 5);
+    const made = aws.keys[1] as (typeof aws.keys)[number];
+    aws.keys.push({ ...made, arn: `${made.arn}-copy` });
+    made.state = "PendingDeletion";
+    await expect(send(rotate, 5)).resolves.toMatchObject({ kind: "done" });
+    expect(aws.tenantRecord()?.keyArn).toBe(aws.keys[3]?.arn);
+    expect(aws.keys[2]).toMatchObject({ state: "Enabled", everAdmitted: false });
   });
 });
 

@@ -12,8 +12,11 @@ import { findKeysByTags, type KeyReading, readKey } from "./keys.ts";
 import { readRole, readRolePolicy } from "./roles.ts";
 import type { Run } from "./run.ts";
 
-/** Keys of one tenant key that are looked at: the one in use and a few spares. More would mean that something loops. */
-const KEYS_MAX = 20;
+/**
+ * Keys that are looked at for their tags alone: a few spares. More would mean that something loops. Those that the
+ * registry names are looked at in any case: one that were left out would be left open.
+ */
+const TAGGED_KEYS_MAX = 20;
 
 /**
  * @param aliasExists CreateAlias has just said so. KMS answers a DescribeKey of an alias that isn't there, and of one on a
@@ -34,15 +37,12 @@ export async function observeTenantKey(
     readKey(clients, run, desired.aliasName),
     findKeysByTags(clients, run, desired.keyOwnership),
   ]);
-  const known = [
-    recorded.keyArn,
-    ...(recorded.previousKeyArns ?? []),
-    ...recorded.attempts.map((attempt) => attempt.keyArn),
-    ...tagged,
-  ];
+  const { previousKeyArns = [] } = recorded;
+  const named = [recorded.keyArn, ...previousKeyArns, ...recorded.attempts.map((attempt) => attempt.keyArn)];
+  const unnamed = tagged.filter((keyArn) => !named.includes(keyArn)).slice(0, TAGGED_KEYS_MAX);
   const aliasKey = alias.kind === "read" ? alias.key : undefined;
-  const others = new Set(known.filter((arn) => arn !== undefined && arn !== aliasKey?.keyArn));
-  const readings = await readKeys(clients, run, [...others].slice(0, KEYS_MAX) as KeyArn[]);
+  const others = new Set([...named, ...unnamed].filter((arn) => arn !== undefined && arn !== aliasKey?.keyArn));
+  const readings = await readKeys(clients, run, [...others] as KeyArn[]);
   const keys = [...readings.values()].flatMap((reading) => (reading.kind === "read" ? [reading.key] : []));
   return {
     role,
@@ -50,6 +50,7 @@ export async function observeTenantKey(
     alias: observedAlias(aliasExists, aliasKey),
     taggedKeys: aliasKey === undefined ? keys : [aliasKey, ...keys],
     recordedKey: recordedKey(recorded.keyArn, aliasKey, readings),
+    hiddenPreviousKeys: previousKeyArns.filter((keyArn) => readings.get(keyArn)?.kind === "denied"),
   };
 }
 

@@ -254,6 +254,12 @@ describe("plan", () => {
     ],
     ["a refusal", planned({ kind: "refused", error }), 2, "refused: role_taken"],
     [
+      "a refusal beside a step",
+      planned({ kind: "ready", keyArn: undefined, steps: [[createRole]], refusal: error }),
+      2,
+      "step 1: create the role\n  refused: role_taken",
+    ],
+    [
       "a record that isn't active",
       planned({ kind: "ready", keyArn: undefined, steps: [] }, keyRecord({ state: "failed" })),
       2,

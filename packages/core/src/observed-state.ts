@@ -57,6 +57,8 @@ export interface ObservedTenantKey {
    * that it doesn't let us look. Absent where the registry names none.
    */
   readonly recordedKey?: "read" | "denied" | "gone" | undefined;
+  /** Keys that the registry says were replaced and that are there: their policies don't let us look. */
+  readonly hiddenPreviousKeys?: readonly KeyArn[] | undefined;
 }
 
 /** What is known of a tenant that was declared for the first time a moment ago: nothing is there. */

@@ -3,7 +3,7 @@ import { desiredTenantKey } from "./desired-state.ts";
 import { parseAttemptId, parseKeyArn } from "./ids.ts";
 import { completeKeyProfile } from "./key-profile.ts";
 import { NOTHING_OBSERVED, type ObservedKey, type ObservedRole, type ObservedTenantKey } from "./observed-state.ts";
-import { type Plan, plan, type RecordedKeys } from "./plan.ts";
+import { type KeyTarget, type Plan, plan, type RecordedKeys } from "./plan.ts";
 import { ACME, DEFAULT_KEY, exampleContext } from "./test-support.ts";
 
 const DESIRED = desiredTenantKey(exampleContext(), ACME, DEFAULT_KEY, completeKeyProfile());
@@ -193,3 +193,46 @@ test.each(["Disabled", "PendingDeletion"] as const)(
     expect(plan(DESIRED, shut, { ...RECORDED, state: "active" }).kind).toBe("ready");
   },
 );
+
+const REPLACED: ObservedKey = { ...KEY, keyArn: OTHER_KEY_ARN, tags: DESIRED.keyTags(SECOND) };
+const ROTATED: RecordedKeys = { ...RECORDED, state: "active", previousKeyArns: [OTHER_KEY_ARN] };
+
+function planned(observed: Partial<ObservedTenantKey>, target: KeyTarget): Plan {
+  return plan(DESIRED, { ...IN_ORDER, alias: { kind: "absent" }, ...observed }, ROTATED, target);
+}
+
+test.each(["withdrawn", "deleted"] as const)(
+  "while the key hides, the keys that it replaced are shut but not condemned: %s",
+  (target) => {
+    for (const recordedKey of ["denied", "gone"] as const) {
+      const result = planned({ taggedKeys: [REPLACED], recordedKey }, target);
+      expect(result).toMatchObject({ kind: "ready", refusal: { code: "key_missing" } });
+      const kinds = result.kind === "ready" ? result.steps.flat().map(({ kind }) => kind) : [];
+      expect(kinds).toEqual(["delete-role-policy", "disable-key", "shut-out-tenant"]);
+    }
+  },
+);
+
+test.each(["usable", "disabled", "withdrawn", "deleted"] as const)(
+  "a replaced key that hides is told, after the rest was done: %s",
+  (target) => {
+    const hiddenPreviousKeys = [OTHER_KEY_ARN];
+    const result = planned({ taggedKeys: [KEY], recordedKey: "read", hiddenPreviousKeys }, target);
+    expect(result).toMatchObject({ kind: "ready", refusal: { code: "key_missing" } });
+    expect(JSON.stringify(result)).not.toContain("schedule-deletion");
+  },
+);
+
+test("a replaced key that hides is no key that is gone", () => {
+  const recorded: RecordedKeys = { ...ROTATED, state: "pending-deletion" };
+  const gone = { ...NOTHING_OBSERVED, recordedKey: "gone" } as const;
+  const hides = { ...gone, hiddenPreviousKeys: [OTHER_KEY_ARN] };
+  expect(plan(DESIRED, hides, recorded, "deleted")).toMatchObject({ kind: "refused", error: { code: "key_missing" } });
+  expect(plan(DESIRED, gone, recorded, "deleted")).toEqual({ kind: "ready", keyArn: undefined, steps: [] });
+});
+
+test("a replaced key whose store isn't connected doesn't pass for disabled", () => {
+  const taggedKeys = [KEY, { ...REPLACED, state: "Unavailable" as const }];
+  const result = planned({ taggedKeys, recordedKey: "read" }, "disabled");
+  expect(result).toMatchObject({ kind: "ready", refusal: { code: "key_store_unavailable" } });
+});

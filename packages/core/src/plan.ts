@@ -45,6 +45,8 @@ export type Plan =
       readonly keyArn: KeyArn | undefined;
       /** Steps in order; the actions of one step don't depend on each other. Empty: everything is as it should be. */
       readonly steps: readonly (readonly Action[])[];
+      /** Why one of several keys can't be brought to its target. To be thrown when the steps are done. */
+      readonly refusal?: TenantKeysError | undefined;
     }
   | { readonly kind: "refused"; readonly error: TenantKeysError };
 
@@ -71,8 +73,10 @@ export function plan(
   if (refusal !== undefined) return { kind: "refused", error: refusal };
   const key = findTenantKey(desired, observed, recorded, target);
   if (key instanceof TenantKeysError) return { kind: "refused", error: key };
-  const previous = previousKeys(observed, recorded);
-  return ready(key?.keyArn, [
+  const replaced = previousKeys(observed, recorded);
+  // Whoever disabled or condemned one of them behind our back is left to it: it can't be used meanwhile.
+  const previous = replaced.filter((one) => refuseState(desired, one, recorded, target) === undefined);
+  const steps = [
     ...reviveSteps(key, target),
     ...previous.flatMap((one) => reviveSteps(one, target).map((step) => onKey(step, one.keyArn))),
     [...roleActions(desired, observed), ...(key === undefined ? [{ kind: "create-key" } as const] : [])],
@@ -84,11 +88,17 @@ export function plan(
     previous.flatMap((one) => onKey(disableActions(one, target), one.keyArn)),
     ...(desired.role.kind === "shared" ? leaveRoleSteps(desired, observed) : []),
     discardActions(desired, observed, recorded, key),
-  ]);
+  ];
+  return ready(key?.keyArn, steps, refuseHiddenPrevious(desired, observed) ?? refuseUnavailable(desired, replaced));
 }
 
-export function ready(keyArn: KeyArn | undefined, steps: readonly (readonly Action[])[]): Plan {
-  return { kind: "ready", keyArn, steps: steps.filter((step) => step.length > 0) };
+export function ready(
+  keyArn: KeyArn | undefined,
+  steps: readonly (readonly Action[])[],
+  refusal?: TenantKeysError | undefined,
+): Plan {
+  const planned = { kind: "ready", keyArn, steps: steps.filter((step) => step.length > 0) } as const;
+  return refusal === undefined ? planned : { ...planned, refusal };
 }
 
 /** The same actions, on the key that is named. */
@@ -105,6 +115,24 @@ function previousKeys(observed: ObservedTenantKey, { previousKeyArns = [] }: Rec
 export function keysSeen({ alias, taggedKeys }: ObservedTenantKey): readonly ObservedKey[] {
   if (alias.kind !== "present") return taggedKeys;
   return [alias.key, ...taggedKeys.filter(({ keyArn }) => keyArn !== alias.key.keyArn)];
+}
+
+/** A key that was replaced decrypts what it always did, so one that can't be shut mustn't pass for shut. */
+function refuseHiddenPrevious(
+  desired: DesiredTenantKey,
+  { hiddenPreviousKeys = [] }: ObservedTenantKey,
+): TenantKeysError | undefined {
+  if (hiddenPreviousKeys.length === 0) return undefined;
+  const message = `${hiddenPreviousKeys.join(", ")}: replaced, still there, and its policy doesn't let tenantkeys look`;
+  return refusal("key_missing", message, desired);
+}
+
+/** KMS doesn't say whether it will be enabled when its store is connected again. */
+function refuseUnavailable(desired: DesiredTenantKey, previous: readonly ObservedKey[]): TenantKeysError | undefined {
+  const unavailable = previous.find(({ state }) => state === "Unavailable");
+  if (unavailable === undefined) return undefined;
+  const message = `${unavailable.keyArn}, which was replaced, is unavailable: its key store isn't connected`;
+  return refusal("key_store_unavailable", message, desired);
 }
 
 /** Last: applications that use the alias go over to a key that is ready. */
@@ -158,19 +186,19 @@ function planDeparture(
   // Gone for good is only a tenant's key of which no predecessor is left either.
   const keys = current === undefined ? previous : [current, ...previous];
   const [key] = keys;
+  const unseen = refuseUnseenKey(desired, observed, recorded, current) ?? refuseHiddenPrevious(desired, observed);
   if (key !== undefined) {
     const leavesRole = isOurRole(desired, observed) && observed.rolePolicy !== undefined;
-    return ready(key.keyArn, [
-      leavesRole ? [{ kind: "delete-role-policy" }] : [],
-      ...keys.flatMap((one) => departureSteps(desired, one, target).map((step) => onKey(step, one.keyArn))),
+    // While one of them hides the others are shut, and no end is begun that couldn't be the tenant's.
+    const schedules = unseen === undefined;
+    const steps = [
+      leavesRole ? [{ kind: "delete-role-policy" } as const] : [],
+      ...keys.flatMap((one) => departureSteps(desired, one, target, schedules).map((step) => onKey(step, one.keyArn))),
       discardActions(desired, observed, recorded, key),
-    ]);
+    ];
+    return ready(key.keyArn, steps, unseen);
   }
-  const gone = observed.recordedKey === "gone" && recorded.state === "pending-deletion";
-  if (recorded.keyArn !== undefined && !gone) {
-    const message = `the registry says ${recorded.keyArn}, and it can't be looked at, so nothing is done about its end`;
-    return { kind: "refused", error: refusal("key_missing", message, desired) };
-  }
+  if (unseen !== undefined) return { kind: "refused", error: unseen };
   const steps = [
     ...leaveRoleSteps(desired, observed, recorded.roleIsNeeded),
     discardActions(desired, observed, recorded, undefined),
@@ -178,15 +206,29 @@ function planDeparture(
   return ready(undefined, steps);
 }
 
+/** The tenant's key, where neither it nor its end was seen. */
+function refuseUnseenKey(
+  desired: DesiredTenantKey,
+  observed: ObservedTenantKey,
+  recorded: RecordedKeys,
+  current: ObservedKey | undefined,
+): TenantKeysError | undefined {
+  const gone = observed.recordedKey === "gone" && recorded.state === "pending-deletion";
+  if (current !== undefined || recorded.keyArn === undefined || gone) return undefined;
+  const message = `the registry says ${recorded.keyArn}, and it can't be looked at, so nothing is done about its end`;
+  return refusal("key_missing", message, desired);
+}
+
 function departureSteps(
   desired: DesiredTenantKey,
   key: ObservedKey,
   target: "withdrawn" | "deleted",
+  schedules: boolean,
 ): readonly (readonly Action[])[] {
   return [
     target === "withdrawn" && DYING.includes(key.state) ? [{ kind: "cancel-deletion" }] : [],
     withdrawActions(desired, key),
-    target === "deleted" && !DYING.includes(key.state) ? [{ kind: "schedule-deletion" }] : [],
+    target === "deleted" && schedules && !DYING.includes(key.state) ? [{ kind: "schedule-deletion" }] : [],
   ];
 }
 
@@ -282,7 +324,7 @@ function isFresh(key: ObservedKey): boolean {
 }
 
 /** An attempt that is known to have made one key didn't make another, whatever tags somebody copied onto it. */
-function isRecordedAttempt(key: ObservedKey, recorded: RecordedKeys): boolean {
+export function isRecordedAttempt(key: ObservedKey, recorded: RecordedKeys): boolean {
   const attempt = recorded.attempts.find(({ attemptId }) => attemptId === key.tags[ATTEMPT_TAG]);
   return attempt !== undefined && (attempt.keyArn === undefined || attempt.keyArn === key.keyArn);
 }

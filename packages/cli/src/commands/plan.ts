@@ -3,9 +3,11 @@ import {
   type Action,
   type KeyName,
   type KeyRecord,
+  type Plan,
   parseKeyName,
   parseTenantId,
   type TenantId,
+  type TenantKeysError,
 } from "@tenantkeys/core";
 import type { Command } from "commander";
 import { EXIT, type ExitCode, worse } from "../exit-codes.ts";
@@ -42,7 +44,13 @@ async function keyNamesOf({ operator, run }: Session, options: PlanOptions): Pro
 }
 
 function differs({ plan, record }: TenantKeyPlan): boolean {
-  return plan.kind === "refused" || plan.steps.length > 0 || record === undefined || !isSettled(record);
+  return (
+    plan.kind === "refused" ||
+    plan.refusal !== undefined ||
+    plan.steps.length > 0 ||
+    record === undefined ||
+    !isSettled(record)
+  );
 }
 
 /** Nothing is under way, whatever the key waits for. */
@@ -55,8 +63,16 @@ function planData(planned: TenantKeyPlan) {
   const outcome =
     plan.kind === "refused"
       ? { kind: "refused", error: errorData(plan.error) }
-      : { kind: "ready", keyArn: plan.keyArn, steps: plan.steps };
+      : { kind: "ready", keyArn: plan.keyArn, steps: plan.steps, ...refusalData(plan) };
   return { keyName, differs: differs(planned), plan: outcome, observed, record };
+}
+
+function refusalData({ refusal }: Extract<Plan, { readonly kind: "ready" }>) {
+  return refusal === undefined ? {} : { error: errorData(refusal) };
+}
+
+function refusedLines({ code, message, nextAction }: TenantKeysError): readonly string[] {
+  return [`  refused: ${code}: ${message}`, `  next: ${nextAction}`];
 }
 
 function describePlan(planned: TenantKeyPlan): string {
@@ -66,11 +82,12 @@ function describePlan(planned: TenantKeyPlan): string {
   lines.push(`  role: ${observed.role?.arn ?? "absent"}`, `  alias: ${observed.alias}`);
   lines.push(`  keys: ${keys.length === 0 ? "none found" : keys.join(", ")}`);
   if (plan.kind === "refused") {
-    lines.push(`  refused: ${plan.error.code}: ${plan.error.message}`, `  next: ${plan.error.nextAction}`);
-  } else if (plan.steps.length > 0) {
+    lines.push(...refusedLines(plan.error));
+  } else if (plan.steps.length > 0 || plan.refusal !== undefined) {
     plan.steps.forEach((step, index) => {
       lines.push(`  step ${index + 1}: ${step.map(actionText).join("; ")}`);
     });
+    if (plan.refusal !== undefined) lines.push(...refusedLines(plan.refusal));
   } else if (record !== undefined && isSettled(record)) {
     const waits = waitText(record);
     lines.push(waits === undefined ? "  nothing to do" : `  nothing to do now: waits for ${waits}`);
