@@ -11,7 +11,15 @@ import { clientConfig } from "@tenantkeys/aws";
 import { DAY_MS, parseKeyArn, parseRegion, policyDocument, replicaArn } from "@tenantkeys/core";
 import { advanceClock, assumeRole, type LocalStage } from "@tenantkeys/local";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { publish, readRecord, tenantEnvelope, until, untilActive } from "../support/events.ts";
+import {
+  publish,
+  type ReplyTap,
+  readRecord,
+  tapReplies,
+  tenantEnvelope,
+  until,
+  untilActive,
+} from "../support/events.ts";
 import { reviewDue, untilState, workAt } from "../support/life.ts";
 import { outcome } from "../support/sessions.ts";
 import { sharedStage } from "../support/shared-stage.ts";
@@ -21,15 +29,20 @@ const FRANKFURT = parseRegion("eu-central-1");
 let stage: LocalStage;
 let keyArn: string;
 let replica: string;
+let tap: ReplyTap;
 const clients: KMSClient[] = [];
 
 beforeAll(async () => {
   const profiles = { default: { watchPeriodDays: 0, deletionWindowDays: 7, replicaRegions: [FRANKFURT] } };
   stage = await sharedStage({ settings: { profiles } });
+  tap = await tapReplies(stage);
   for (const tenantId of ["traveller", "stranger"]) await happens("TenantSignedUp", tenantId);
   await untilActive(stage, "stranger");
   keyArn = (await untilActive(stage, "traveller")).keyArn ?? "";
   replica = replicaArn(parseKeyArn(keyArn), FRANKFURT);
+  const isTravellers = ({ detail }: { readonly detail: object }) => "keyArn" in detail && detail.keyArn === keyArn;
+  const { detail } = await tap.next("the key", isTravellers);
+  expect(detail.replicas).toEqual([{ region: FRANKFURT, keyArn: replica }]);
 }, 120_000);
 
 afterAll(() => {
@@ -134,6 +147,8 @@ it("is destroyed when the replica is gone, and the primary after it", async () =
   await workAt(stage, reviewDue("traveller"), 0);
   const waiting = await untilState(stage, "traveller", "pending-deletion");
   expect(waiting.deletionDateMs).toBeGreaterThan(Date.now());
+  const { detail } = await tap.next("the date", ({ detailType }) => detailType === "TenantKeyDeletionScheduled");
+  expect(detail.deletionDate).toBe(new Date(waiting.deletionDateMs ?? 0).toISOString());
   await advanceClock(stage.emulator.endpoint, 8 * DAY_MS);
   await workAt(stage, reviewDue("traveller"), 0);
   await untilState(stage, "traveller", "destroyed");

@@ -24,6 +24,7 @@ import {
   planOwnKey,
   profileInForce,
   type RecordedKeys,
+  type Replica,
   recordedKeys,
   samePolicy,
   TenantKeysError,
@@ -44,6 +45,9 @@ import type { TakenKey } from "./take-key.ts";
 /** Observations and plans in one run. The first may be surprised by what another run left; a third surprise is a fight. */
 const ROUNDS_MAX = 3;
 const FAILED_REVIEW_DELAY_MS = DAY_MS;
+
+/** Of the key itself. */
+type ReachedKey = Omit<Reached, "lastUsedAtMs" | "replicas">;
 
 export class HeldKey {
   readonly #ports: ProvisionPorts;
@@ -102,8 +106,7 @@ export class HeldKey {
       { ...reached, lastUsedAtMs },
     );
     const record = { ...reachedRecord, leaseUntilMs };
-    const outcome = { before: this.#record.state, record };
-    await announceTransition(this.#ports, this.#run, this.#tenant, outcome);
+    await announceTransition(this.#ports, this.#run, this.#tenant, this.#record, record);
     await this.#ports.registry.replace(this.#run, record, this.#record.fence, destruction);
     this.#record = record;
     return record;
@@ -180,24 +183,32 @@ export class HeldKey {
     target: KeyTarget,
     fresh: boolean,
   ): Promise<Omit<Reached, "lastUsedAtMs">> {
-    const leaving = target === "withdrawn" || target === "deleted";
-    const replicasOf = async (keyArn: KeyArn | undefined) => {
-      if (keyArn === undefined || this.#record.ownKeyArn !== undefined) return;
-      await reachReplicas(this.#ports, this.#run, desired, keyArn, this.#record, target);
+    const replicasOf = async (keyArn: KeyArn | undefined): Promise<readonly Replica[]> => {
+      if (keyArn === undefined || this.#record.ownKeyArn !== undefined) return [];
+      return reachReplicas(this.#ports, this.#run, desired, keyArn, this.#record, target);
     };
+    if (target === "usable" || target === "disabled") {
+      // Only an enabled key is replicated: what a suspended tenant's key lacks follows when the tenant is resumed.
+      const reached = await this.#reach(desired, target, fresh).catch(async (error) => {
+        // Whatever keeps the key itself from being disabled keeps no replica, which decrypts the same.
+        if (target === "disabled") await replicasOf(this.#record.keyArn).catch(() => []);
+        throw error;
+      });
+      return { ...reached, replicas: await replicasOf(reached.keyArn) };
+    }
     // A Region that doesn't answer mustn't keep the primary from being shut.
-    const failure = leaving ? await replicasOf(this.#record.keyArn).catch(asTenantKeysError) : undefined;
+    const before = await replicasOf(this.#record.keyArn).catch(asTenantKeysError);
+    const failed = before instanceof TenantKeysError;
     // A scheduled primary waits for its replicas, so while one can't be dealt with nothing is begun that couldn't end.
-    const waits = failure !== undefined && target === "deleted" && this.#record.scheduledAtMs === undefined;
-    // Only an enabled key is replicated: what a suspended tenant's key lacks follows when the tenant is resumed.
+    const waits = failed && target === "deleted" && this.#record.scheduledAtMs === undefined;
     const reached = await this.#reach(desired, waits ? "withdrawn" : target, fresh);
-    if (failure !== undefined) throw failure;
+    if (failed) throw before;
     // A worker that died before it recorded its key may have replicated it.
-    if (!leaving || this.#record.keyArn === undefined) await replicasOf(reached.keyArn);
-    return reached;
+    const replicas = this.#record.keyArn === undefined ? await replicasOf(reached.keyArn) : before;
+    return { ...reached, replicas };
   }
 
-  async #reach(desired: DesiredTenantKey, target: KeyTarget, fresh: boolean): Promise<Omit<Reached, "lastUsedAtMs">> {
+  async #reach(desired: DesiredTenantKey, target: KeyTarget, fresh: boolean): Promise<ReachedKey> {
     const { ownKeyArn } = this.#record;
     if (ownKeyArn !== undefined) return this.#reachOwnKey(desired, target, ownKeyArn, fresh);
     let observed: ObservedTenantKey = fresh ? NOTHING_OBSERVED : await this.#observe(desired);
@@ -238,7 +249,7 @@ export class HeldKey {
     target: KeyTarget,
     ownKeyArn: KeyArn,
     fresh: boolean,
-  ): Promise<Omit<Reached, "lastUsedAtMs">> {
+  ): Promise<ReachedKey> {
     const { clients } = this.#ports;
     const unusable =
       target === "usable" ? await whyOwnKeyIsUnusable(clients, this.#run, ownKeyArn, desired) : undefined;

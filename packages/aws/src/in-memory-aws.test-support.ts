@@ -56,7 +56,8 @@ interface Key {
 }
 
 export class InMemoryAws {
-  readonly roles = new Map<string, Role>();
+  /** IAM is the same in every Region: an AWS of another Region may be given these. */
+  roles = new Map<string, Role>();
   readonly keys: Key[] = [];
   readonly aliases = new Map<string, string>();
   readonly records = new Map<string, KeyRecord>();
@@ -226,9 +227,9 @@ export class InMemoryAws {
     return role;
   }
 
-  #createKey({ Policy, Origin, KeySpec, XksKeyId, Tags: tags }: CallInput): unknown {
+  #createKey({ Arn, MultiRegion, Policy, Origin, KeySpec, XksKeyId, Tags: tags }: CallInput): unknown {
     const key: Key = {
-      arn: `arn:aws:kms:eu-west-1:111122223333:key/${++this.#keysMade}`,
+      arn: Arn ?? `arn:aws:kms:eu-west-1:111122223333:key/${MultiRegion === true ? "mrk-" : ""}${++this.#keysMade}`,
       tags: Object.fromEntries(tags.map((tag) => [tag.TagKey, tag.TagValue])),
       indexedAtMs: this.#clock.nowMs() + this.#indexLagMs,
       policy: Policy,

@@ -10,6 +10,7 @@ import {
   nextDeletionCheckMs,
   type ObservedKey,
   type OffboardingStep,
+  type Replica,
   type TenantRecord,
   targetOf,
 } from "@tenantkeys/core";
@@ -22,6 +23,8 @@ export interface Reached {
   readonly importParameters: ImportParameters | undefined;
   readonly deletionDateMs: number | undefined;
   readonly lastUsedAtMs: number | undefined;
+  /** Those that there are now. */
+  readonly replicas: readonly Replica[];
 }
 
 export interface Reaching {
@@ -39,8 +42,10 @@ export interface Recorded {
 }
 
 /** The record with the lease given back, and what stays of a key that is gone. */
-export function recordOf(reaching: Reaching, reached: Reached): Recorded {
-  const { offboarding, record } = reaching;
+export function recordOf({ record, ...rest }: Reaching, reached: Reached): Recorded {
+  const replicas = reached.replicas.length === 0 ? undefined : reached.replicas;
+  const reaching: Reaching = { ...rest, record: { ...record, replicas } };
+  const { offboarding } = reaching;
   if (offboarding === undefined) return { record: inPlace(reaching, reached) };
   // A hold that comes after the end keeps nothing any more.
   const isGone = record.state === "pending-deletion" && reached.keyArn === undefined;

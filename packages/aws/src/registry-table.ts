@@ -79,6 +79,7 @@ export function keyEntity(table: RegistryTable) {
         expiresAtMs: number(),
       }).optional(),
       previousKeyArns: list(string()).optional(),
+      replicas: list(map({ region: string(), keyArn: string() })).optional(),
       rotation: map({
         generation: number(),
         startedAtMs: number(),

@@ -6,13 +6,14 @@ import {
   desiredTenantKey,
   hasReplicas,
   type KeyArn,
+  type KeyRecord,
   type KeyTarget,
   type ObservedKey,
   type ObservedReplica,
   parseAttemptId,
   planReplica,
   type RecordedKeys,
-  type Region,
+  type Replica,
   type ReplicaActionKind,
   refuseReplica,
   replicaArn,
@@ -28,25 +29,28 @@ import { checkDeadline, type Run, untilVisible } from "./run.ts";
 const ROUNDS_MAX = 3;
 
 /**
- * Every Region of the profile, and every other that KMS lists: a replica of an earlier profile follows its tenant too. One
- * Region's failure is thrown when the others have been dealt with.
+ * Every Region of the profile, and every other that KMS lists, or the registry while the primary hides: a replica of an
+ * earlier profile follows its tenant too. One Region's failure is thrown when the others have been dealt with.
  * @param keyArn the primary's
+ * @returns those that there are now
  */
 export async function reachReplicas(
   ports: ProvisionPorts,
   run: Run,
   desired: DesiredTenantKey,
   keyArn: KeyArn,
-  recorded: Pick<RecordedKeys, "state">,
+  recorded: Pick<KeyRecord, "state" | "replicas">,
   target: KeyTarget,
-): Promise<void> {
-  if (!hasReplicas(keyArn)) return;
+): Promise<readonly Replica[]> {
+  if (!hasReplicas(keyArn)) return [];
   const primary = await readKey(ports.clients, run, keyArn);
   const key = primary.kind === "read" ? primary.key : undefined;
-  const listed = key?.replicaRegions ?? [];
+  const recordedRegions = recorded.replicas?.map(({ region }) => region);
+  const listed = (primary.kind === "denied" ? recordedRegions : key?.replicaRegions) ?? [];
+  const replicas: Replica[] = [];
   let failure: TenantKeysError | undefined;
   for (const region of new Set([...desired.replicaRegions, ...listed])) {
-    const replica: Replica = {
+    const replica: ExpectedReplica = {
       desired: desiredTenantKey({ ...desired.context, region }, desired.tenantId, desired.keyName, desired.profile),
       region,
       keyArn: replicaArn(keyArn, region),
@@ -57,43 +61,49 @@ export async function reachReplicas(
       isWanted: desired.replicaRegions.includes(region),
     };
     try {
-      await reachReplica(ports, run, replica, target);
+      const isThere = await reachReplica(ports, run, replica, target);
+      if (isThere) replicas.push({ region, keyArn: replica.keyArn });
     } catch (error) {
       failure ??= asTenantKeysError(error);
     }
   }
   if (failure !== undefined) throw failure;
+  return replicas;
 }
 
 /** A replica that is or should be, and what is known of it before it is looked at. */
-interface Replica extends Pick<RecordedKeys, "state"> {
+interface ExpectedReplica extends Replica, Pick<RecordedKeys, "state"> {
   /** The key as it should be in this Region. */
   readonly desired: DesiredTenantKey;
-  readonly region: Region;
-  readonly keyArn: KeyArn;
   readonly primaryArn: KeyArn;
   /** Undefined where it can't be read. */
   readonly primary: ObservedKey | undefined;
-  /** By its primary: then it is there, whatever a refusal to show it says. */
+  /** As one that is there, whatever a refusal to show it says. */
   readonly isListed: boolean;
   /** By the profile. */
   readonly isWanted: boolean;
 }
 
-async function reachReplica(ports: ProvisionPorts, run: Run, replica: Replica, target: KeyTarget): Promise<void> {
+/** @returns whether there is one now */
+async function reachReplica(
+  ports: ProvisionPorts,
+  run: Run,
+  replica: ExpectedReplica,
+  target: KeyTarget,
+): Promise<boolean> {
   const { desired, region, keyArn } = replica;
   for (let round = 1; round <= ROUNDS_MAX; round++) {
     const { isHidden, ...observed } = await observeReplica(ports, run, replica);
     if (isHidden && replica.isListed) {
       // This stage's worker may have lost its permissions in a Region with the profile that named it.
-      if (target === "usable" && !replica.isWanted) return;
+      if (target === "usable" && !replica.isWanted) return true;
       const message = `${keyArn} is a replica of the key, and KMS doesn't let tenantkeys look at it`;
       throw new TenantKeysError("access_denied", message, { step: `kms:DescribeKey in ${region}` });
     }
     const refused = observed.key === undefined ? undefined : refuseReplica(desired, observed.key, replica, target);
     if (refused !== undefined) throw refused;
     const actions = planReplica(desired, observed, target);
-    if (actions.length === 0) return;
+    if (actions.length === 0) return observed.key !== undefined;
     for (const kind of actions) await apply(ports, run, replica, kind);
   }
   const message = `the replica in ${region} is still not as wanted after ${ROUNDS_MAX} rounds`;
@@ -103,7 +113,7 @@ async function reachReplica(ports: ProvisionPorts, run: Run, replica: Replica, t
 async function observeReplica(
   ports: ProvisionPorts,
   run: Run,
-  { desired: { aliasName }, region, keyArn }: Replica,
+  { desired: { aliasName }, region, keyArn }: ExpectedReplica,
 ): Promise<ObservedReplica & { readonly isHidden: boolean }> {
   const clients = ports.clientsIn(region);
   const [reading, alias] = await Promise.all([readKey(clients, run, keyArn), readKey(clients, run, aliasName)]);
@@ -112,7 +122,12 @@ async function observeReplica(
   return { region, keyArn, key, aliased, isHidden: reading.kind === "denied" };
 }
 
-async function apply(ports: ProvisionPorts, run: Run, replica: Replica, kind: ReplicaActionKind): Promise<void> {
+async function apply(
+  ports: ProvisionPorts,
+  run: Run,
+  replica: ExpectedReplica,
+  kind: ReplicaActionKind,
+): Promise<void> {
   const step = kind === "replicate" ? "kms:ReplicateKey" : STEP_OF_ACTION[kind];
   try {
     await untilVisible(run, ports.visibilityBudgetMs, isNotReadyYet, async () => {
@@ -129,7 +144,7 @@ function isNotReadyYet(error: unknown): boolean {
   return isNotVisibleYet(error) || errorName(error) === "KMSInvalidStateException";
 }
 
-async function call(ports: ProvisionPorts, run: Run, replica: Replica, kind: ReplicaActionKind): Promise<void> {
+async function call(ports: ProvisionPorts, run: Run, replica: ExpectedReplica, kind: ReplicaActionKind): Promise<void> {
   const { desired, region, keyArn } = replica;
   const clients = ports.clientsIn(region);
   switch (kind) {
@@ -150,7 +165,7 @@ async function call(ports: ProvisionPorts, run: Run, replica: Replica, kind: Rep
 async function replicate(
   ports: ProvisionPorts,
   run: Run,
-  { desired, region, primaryArn, primary }: Replica,
+  { desired, region, primaryArn, primary }: ExpectedReplica,
 ): Promise<void> {
   if (primary === undefined) throw new TenantKeysError("key_missing", `${primaryArn} can't be read to be replicated`);
   await replicateKey(ports.clients, run, primaryArn, {

@@ -33,8 +33,10 @@ export function repliesTo(ports: WorkerPorts, { event, result }: DoneEvent): rea
 }
 
 /** For a key that is in place: it can be used, unless its tenant is suspended; or it waits for its material. */
-export function inPlaceReply(key: RepliedKey, { importParameters: parameters }: KeyRecord): Reply {
-  if (key.state !== "awaiting-material" || parameters === undefined) return keyReply("TenantKeyProvisioned", key);
+export function inPlaceReply(key: RepliedKey, { importParameters: parameters, replicas }: KeyRecord): Reply {
+  if (key.state !== "awaiting-material" || parameters === undefined) {
+    return keyReply("TenantKeyProvisioned", key, { replicas });
+  }
   const { wrappingKeySpec, wrappingAlgorithm, expiresAtMs: parametersExpireAtMs } = parameters;
   return keyReply("TenantKeyAwaitingMaterial", key, { wrappingKeySpec, wrappingAlgorithm, parametersExpireAtMs });
 }
@@ -112,10 +114,13 @@ export async function announceTransition(
   ports: ProvisionPorts,
   run: Run,
   tenant: TenantRecord,
-  { before, record }: KeyOutcome,
+  before: KeyRecord,
+  record: KeyRecord,
 ): Promise<void> {
   const { state, deletionDateMs, keyArn } = record;
-  if (state === before || keyArn === undefined || before === "provisioning") return;
+  // KMS says when it will delete a multi-Region key only once its replicas are gone.
+  const dated = before.deletionDateMs === undefined && deletionDateMs !== undefined;
+  if ((state === before.state && !dated) || keyArn === undefined || before.state === "provisioning") return;
   const key = repliedKey(ports.context, record, tenant.leaving);
   if (state === "awaiting-material") await ports.publisher.publishReply(run, inPlaceReply(key, record));
   if (state === "pending-deletion" && deletionDateMs !== undefined) {

@@ -65,6 +65,10 @@ export interface CallInput {
   readonly TargetKeyId: string;
   readonly RotationPeriodInDays: number;
   readonly PendingWindowInDays: number;
+  readonly MultiRegion?: boolean | undefined;
+  readonly ReplicaRegion: string;
+  /** No field of KMS: what a replica in memory is called. */
+  readonly Arn?: string;
   readonly Origin: string | undefined;
   readonly KeySpec: string | undefined;
   readonly CustomKeyStoreId: string | undefined;

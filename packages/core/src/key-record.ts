@@ -3,6 +3,7 @@ import { TenantKeysError } from "./errors.ts";
 import type { AliasName, AttemptId, KeyArn, KeyName, RoleArn, TenantId } from "./ids.ts";
 import type { LifecycleState } from "./lifecycle.ts";
 import type { WaitingFor } from "./offboarding.ts";
+import type { Replica } from "./plan-replicas.ts";
 import { leavingRegister, type TenantRecord } from "./tenant-record.ts";
 
 /**
@@ -74,6 +75,8 @@ export interface KeyRecord {
   readonly rotation?: RotationRequest | undefined;
   /** Keys that this one replaced, oldest first: they stay for what they encrypted or signed, and end with the tenant. */
   readonly previousKeyArns?: readonly KeyArn[] | undefined;
+  /** Of a multi-Region key, where there are any. */
+  readonly replicas?: readonly Replica[] | undefined;
 }
 
 /** KMS's own limit for rotations of one key on demand; a key that is replaced each time shouldn't outdo it unseen. */

@@ -10,10 +10,14 @@ import type { ObservedKey } from "./observed-state.ts";
 import { type KeyTarget, type RecordedKeys, refuseState } from "./plan.ts";
 import { samePolicy } from "./policy-document.ts";
 
-/** What was read of one replica, in its own Region. */
-export interface ObservedReplica {
+/** Where a key is besides its own Region. */
+export interface Replica {
   readonly region: Region;
   readonly keyArn: KeyArn;
+}
+
+/** What was read of one replica, in its own Region. */
+export interface ObservedReplica extends Replica {
   /** Undefined: there is none. */
   readonly key: ObservedKey | undefined;
   /** Whether the alias there leads to it. */

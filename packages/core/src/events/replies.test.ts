@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ERROR_CODES, TenantKeysError } from "../errors.ts";
-import { parseAttemptId, parseKeyArn, parseKeyName, parseStage } from "../ids.ts";
+import { parseAttemptId, parseKeyArn, parseKeyName, parseRegion, parseStage } from "../ids.ts";
 import { aliasName, tenantRoleArn } from "../names.ts";
 import { ACCOUNT_ID, ACME, DEFAULT_KEY } from "../test-support.ts";
 import {
@@ -34,6 +34,10 @@ const PROVISIONED: ProvisionedKey = {
   eventId: EVENT_ID,
 };
 const KEY: RepliedKey = { ...PROVISIONED, state: "active" };
+const REPLICA = {
+  region: parseRegion("eu-central-1"),
+  keyArn: parseKeyArn("arn:aws:kms:eu-central-1:111122223333:key/mrk-0d4f1f0e4a3c4f649c0e3c1c6a4a9d11"),
+};
 const OLD_KEY_ARN = parseKeyArn("arn:aws:kms:eu-west-1:111122223333:key/1d4f1f0e-4a3c-4f64-9c0e-3c1c6a4a9d12");
 const TENANT: RepliedTenant = {
   stage: DEV,
@@ -64,7 +68,7 @@ const FULL_DESTRUCTION = {
 
 /** One of each reply that isn't a failure, saying all it can. */
 const DONE: readonly (readonly [Reply, string])[] = [
-  [provisionedReply(PROVISIONED), "default/7/provisioned"],
+  [keyReply("TenantKeyProvisioned", KEY, { replicas: [REPLICA] }), "default/7/provisioned"],
   [keyReply("TenantKeyAwaitingMaterial", KEY, PARAMETERS), "default/7/awaiting-material/1767225600000"],
   [keyReply("TenantKeyRotated", KEY, { rotation: "new-key", previousKeyArn: OLD_KEY_ARN }), "default/7/rotated"],
   [keyReply("TenantKeyMaterialImported", KEY, { materialExpiresAt: DELETION_DATE }), "default/7/material-imported"],

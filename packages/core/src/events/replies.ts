@@ -5,6 +5,7 @@
 import type { TenantKeysError } from "../errors.ts";
 import type { AliasName, KeyArn, KeyName, RoleArn, Stage, TenantId } from "../ids.ts";
 import type { LifecycleState } from "../lifecycle.ts";
+import type { Replica } from "../plan-replicas.ts";
 import type { TenantEventType } from "./tenant-event.ts";
 
 /** The `source` of every event that this project publishes, but for those in the words of another toolkit. */
@@ -83,7 +84,8 @@ export interface Destruction {
 
 /** What each reply about a key says beside the key. Nothing of it is secret. */
 interface KeyReplyExtras {
-  TenantKeyProvisioned: object;
+  /** `replicas`: of a multi-Region key, in its other Regions. */
+  TenantKeyProvisioned: { readonly replicas?: readonly Replica[] | undefined };
   /** The public key and the token are read with the command line: a bus has more readers than they should have. */
   TenantKeyAwaitingMaterial: {
     readonly wrappingKeySpec: string;

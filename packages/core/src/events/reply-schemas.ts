@@ -3,7 +3,14 @@
  * leaves the schemas out. All are open: a later field doesn't break who checks against them.
  */
 import * as z from "zod/mini";
-import { KEY_ARN_PATTERN, KEY_NAME_PATTERN, ROLE_ARN_PATTERN, STAGE_PATTERN, TENANT_ID_PATTERN } from "../ids.ts";
+import {
+  KEY_ARN_PATTERN,
+  KEY_NAME_PATTERN,
+  REGION_PATTERN,
+  ROLE_ARN_PATTERN,
+  STAGE_PATTERN,
+  TENANT_ID_PATTERN,
+} from "../ids.ts";
 import { ISO_TIME_PATTERN } from "./event-schemas.ts";
 import type { FailedReplyType, ReplyType } from "./replies.ts";
 import { type SbtReplyKind, sbtReplyDetailType } from "./sbt-replies.ts";
@@ -67,7 +74,10 @@ const destruction = z.looseObject({
 });
 
 const DONE_SCHEMAS = {
-  TenantKeyProvisioned: z.looseObject(key),
+  TenantKeyProvisioned: z.looseObject({
+    ...key,
+    replicas: z.optional(z.array(z.looseObject({ region: matching(REGION_PATTERN), keyArn }))),
+  }),
   TenantKeyAwaitingMaterial: z.looseObject({
     ...key,
     wrappingKeySpec: text(64),
