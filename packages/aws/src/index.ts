@@ -20,4 +20,5 @@ export * from "./registry-table.ts";
 export * from "./roles.ts";
 export * from "./run.ts";
 export * from "./take-key.ts";
+export * from "./verification/ports.ts";
 export * from "./work-queue.ts";

@@ -34,4 +34,8 @@ export * from "./stage-context.ts";
 export * from "./stage-settings.ts";
 export * from "./tenant-record.ts";
 export * from "./trust-policy.ts";
+export * from "./verification/finding.ts";
+export * from "./verification/finding-rules.ts";
+export * from "./verification/inspection.ts";
+export * from "./verification/verdict.ts";
 export * from "./worker-settings.ts";

@@ -33,6 +33,8 @@ test("a profile without fields is complete", () => {
     origin: "AWS_KMS",
     customKeyStoreId: undefined,
     replicaRegions: [],
+    usesPerMinuteMax: undefined,
+    useSourceCidrs: [],
   });
 });
 

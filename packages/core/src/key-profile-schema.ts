@@ -17,6 +17,9 @@ const VIA_SERVICES_MAX = 10;
 const OUTSIDE_ACCOUNTS_MAX = 10;
 const ADMINISTRATOR_ROLES_MAX = 5;
 const REPLICA_REGIONS_MAX = 5;
+const USE_SOURCE_CIDRS_MAX = 20;
+const CIDR_PATTERN =
+  /^(?:\d{1,3}(?:\.\d{1,3}){3}\/(?:[0-9]|[12][0-9]|3[0-2])|[0-9a-fA-F:]{2,39}\/(?:[0-9]|[1-9][0-9]|1[01][0-9]|12[0-8]))$/;
 
 /** Everything may be left out: key-profile.ts fills it in. */
 export const keyProfileSchema = z
@@ -50,6 +53,12 @@ export const keyProfileSchema = z
       z
         .array(z.string().check(z.regex(REGION_PATTERN, "expected an AWS Region such as eu-west-1")))
         .check(z.maxLength(REPLICA_REGIONS_MAX), noneTwice),
+    ),
+    usesPerMinuteMax: z.optional(wholeNumber(1, 1_000_000)),
+    useSourceCidrs: z.optional(
+      z
+        .array(z.string().check(z.regex(CIDR_PATTERN, "expected a CIDR block such as 10.0.0.0/8 or 2001:db8::/32")))
+        .check(z.maxLength(USE_SOURCE_CIDRS_MAX), noneTwice),
     ),
   })
   .check(({ value, issues }) => {

@@ -44,6 +44,10 @@ export interface KeyProfile {
   readonly origin: KeyOrigin;
   readonly customKeyStoreId: string | undefined;
   readonly replicaRegions: readonly Region[];
+  /** Calls a minute beyond which the use of one key is unusual; undefined: any number is usual. */
+  readonly usesPerMinuteMax: number | undefined;
+  /** From where a key is used, as CIDR blocks; none: from anywhere. */
+  readonly useSourceCidrs: readonly string[];
 }
 
 const ROTATION_PERIOD_DAYS = 365;
@@ -63,6 +67,8 @@ const DEFAULTS: KeyProfile = {
   origin: "AWS_KMS",
   customKeyStoreId: undefined,
   replicaRegions: [],
+  usesPerMinuteMax: undefined,
+  useSourceCidrs: [],
 };
 
 /** The profile with every field, from those that were given. It checks nothing. */

@@ -58,6 +58,29 @@ const stageSettingsSchema = z.strictObject({
   approvalPrincipal: z._default(z.enum(["role", "session"]), "role"),
   /** How often keys that wait for something are looked at. */
   reviewIntervalMinutes: z._default(wholeNumber(5, 1440), 15),
+  /** How often everything is verified: the registry, keys, aliases, roles. */
+  sweepIntervalMinutes: z._default(wholeNumber(15, 1440), 60),
+  /** The share of each published KMS quota that a sweep may use: the account's applications need the rest. */
+  sweepQuotaShare: z._default(z.number().check(z.minimum(0.01), z.maximum(0.5)), 0.4),
+  verifyConcurrency: z._default(wholeNumber(2, 100), 10),
+  /** Whether the scheduled deletion of a live tenant's key is cancelled and the key enabled without asking anybody. */
+  cancelUnintendedDeletions: z._default(z.boolean(), false),
+  /** Whether findings of rules that need no person are put right by themselves. */
+  automaticRepair: z._default(z.boolean(), false),
+  /** What one repair may change at most, by hand or by itself; the smaller of the two counts, and at least one key. */
+  repairKeysMax: z._default(wholeNumber(1, 1000), 10),
+  repairSharePercent: z._default(wholeNumber(1, 100), 5),
+  /** Whether every use of a tenant's key is looked at. It needs EventBridge to see all read-only events, which costs. */
+  watchKeyUse: z._default(z.boolean(), false),
+  securityHub: z._default(z.boolean(), false),
+  accessAnalyzer: z._default(z.boolean(), false),
+  /** Whom alarms are sent to; each address must confirm once. */
+  alarmEmails: z._default(
+    z
+      .array(z.string().check(z.regex(/^[^@\s]{1,64}@[^@\s]{1,190}$/, "expected an email address")))
+      .check(z.maxLength(10), noneTwice),
+    [],
+  ),
   /** CreateKey and CreateAlias are 5 a second per account and Region by default, shared with everything in the account. */
   createKeyRatePerSecond: z._default(z.number().check(z.minimum(0.1), z.maximum(1000)), 5),
   /** Lambda's own limits for an SQS event source: 2 to 1,000. */

@@ -33,6 +33,17 @@ test("the worker is told everything but what only the stacks need, and its setti
   const told = sent(workerSettings(settings));
   expect(Object.keys(settings).filter((name) => !(name in told))).toEqual([
     "eventSources",
+    "sweepIntervalMinutes",
+    "sweepQuotaShare",
+    "verifyConcurrency",
+    "cancelUnintendedDeletions",
+    "automaticRepair",
+    "repairKeysMax",
+    "repairSharePercent",
+    "watchKeyUse",
+    "securityHub",
+    "accessAnalyzer",
+    "alarmEmails",
     "archiveRetentionDays",
     "logRetentionDays",
     "tenantDataActions",

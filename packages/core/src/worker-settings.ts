@@ -6,17 +6,34 @@
 import { compactKeyProfile, completeKeyProfile, type KeyProfile } from "./key-profile.ts";
 import type { StageSettings } from "./stage-settings.ts";
 
-export type SettingsOfWorker = Omit<
-  StageSettings,
-  "tenantDataActions" | "eventSources" | "archiveRetentionDays" | "logRetentionDays"
->;
+/** What the stacks and the verification read, and the worker doesn't. */
+const NOT_FOR_WORKER = [
+  "tenantDataActions",
+  "eventSources",
+  "archiveRetentionDays",
+  "logRetentionDays",
+  "sweepIntervalMinutes",
+  "sweepQuotaShare",
+  "verifyConcurrency",
+  "cancelUnintendedDeletions",
+  "automaticRepair",
+  "repairKeysMax",
+  "repairSharePercent",
+  "watchKeyUse",
+  "securityHub",
+  "accessAnalyzer",
+  "alarmEmails",
+] as const satisfies readonly (keyof StageSettings)[];
+
+export type SettingsOfWorker = Omit<StageSettings, (typeof NOT_FOR_WORKER)[number]>;
 export type WorkerSettings = Omit<SettingsOfWorker, "profiles"> & {
   readonly profiles: Readonly<Record<string, Partial<KeyProfile>>>;
 };
 
 /** It passes parseStageSettings again. */
 export function workerSettings(settings: StageSettings): WorkerSettings {
-  const { tenantDataActions: _1, eventSources: _2, archiveRetentionDays: _3, logRetentionDays: _4, ...rest } = settings;
+  const told = Object.entries(settings).filter(([name]) => !(NOT_FOR_WORKER as readonly string[]).includes(name));
+  const rest = Object.fromEntries(told) as SettingsOfWorker;
   return { ...rest, profiles: eachProfile(rest.profiles, compactKeyProfile) };
 }
 
