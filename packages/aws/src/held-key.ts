@@ -99,6 +99,7 @@ export class HeldKey {
     const offboarding = offboardingOf(this.#tenant, rules, this.#record, nowMs);
     const target = keyTarget(this.#tenant, offboarding);
     const lastUsedAtMs = await this.#readLastUse(target);
+    if (target === "disabled") await this.#announceDisabling(nowMs);
     const { desired } = this;
     const reached = await this.#reachWithReplicas(desired, target, fresh);
     const { record: reachedRecord, destruction } = recordOf(
@@ -166,6 +167,12 @@ export class HeldKey {
     if (found === undefined) return undefined;
     this.#learn({ attemptId: parseAttemptId(found.tags[ATTEMPT_TAG] ?? ""), outcome: "created", keyArn: found.keyArn });
     return found.keyArn;
+  }
+
+  async #announceDisabling(nowMs: number): Promise<void> {
+    const { ownKeyArn, disablingSinceMs } = this.#record;
+    if (ownKeyArn !== undefined || disablingSinceMs !== undefined) return;
+    await this.write({ disablingSinceMs: nowMs });
   }
 
   /** Before the tenant is shut out, and again before the deletion is scheduled: a use in between means a way round. */

@@ -81,6 +81,7 @@ function inPlace({ record, tenant, desired, nowMs }: Reaching, reached: Reached)
     aliasName: own ? undefined : desired.aliasName,
     roleArn: desired.role.arn,
     activeAtMs: state === "active" ? (record.activeAtMs ?? nowMs) : record.activeAtMs,
+    disablingSinceMs: targetOf(tenant) === "disabled" ? record.disablingSinceMs : undefined,
     materialExpiresAtMs,
     importParameters: withoutMaterial ? (reached.importParameters ?? record.importParameters) : undefined,
     waitingFor: withoutMaterial ? "material" : undefined,

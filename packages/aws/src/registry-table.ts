@@ -64,6 +64,7 @@ export function keyEntity(table: RegistryTable) {
       // Both or neither: an item without them isn't in the index of what is due.
       nextCheckAtMs: number().optional(),
       review: string().optional(),
+      disablingSinceMs: number().optional(),
       offboardedAtMs: number().optional(),
       scheduledAtMs: number().optional(),
       deletionDateMs: number().optional(),

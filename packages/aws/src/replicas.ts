@@ -39,7 +39,7 @@ export async function reachReplicas(
   run: Run,
   desired: DesiredTenantKey,
   keyArn: KeyArn,
-  recorded: Pick<KeyRecord, "state" | "replicas">,
+  recorded: Pick<KeyRecord, "state" | "disablingSinceMs" | "replicas">,
   target: KeyTarget,
 ): Promise<readonly Replica[]> {
   if (!hasReplicas(keyArn)) return [];
@@ -57,6 +57,7 @@ export async function reachReplicas(
       primaryArn: keyArn,
       primary: key,
       state: recorded.state,
+      disablingSinceMs: recorded.disablingSinceMs,
       isListed: listed.includes(region),
       isWanted: desired.replicaRegions.includes(region),
     };
@@ -72,7 +73,7 @@ export async function reachReplicas(
 }
 
 /** A replica that is or should be, and what is known of it before it is looked at. */
-interface ExpectedReplica extends Replica, Pick<RecordedKeys, "state"> {
+interface ExpectedReplica extends Replica, Pick<RecordedKeys, "state" | "disablingSinceMs"> {
   /** The key as it should be in this Region. */
   readonly desired: DesiredTenantKey;
   readonly primaryArn: KeyArn;

@@ -203,6 +203,47 @@ describe.each(STORIES)("%s after %j", (type, before, state, admitted) => {
   });
 });
 
+test("a suspension that was cut off anywhere, and never done again, is overtaken by its resumption", async () => {
+  const storyOf = async (around: (armed: () => boolean) => AroundCall) => {
+    let armed = false;
+    const world = tenantWith(
+      {},
+      around(() => armed),
+    );
+    await world.send("TenantSignedUp");
+    armed = true;
+    await world.send("TenantSuspended");
+    armed = false;
+    return world;
+  };
+  let calls = 0;
+  await storyOf((armed) => async (_name, _signal, effect) => {
+    if (armed()) calls++;
+    return effect();
+  });
+  expect(calls).toBeGreaterThan(5);
+  for (let cutAt = 0; cutAt < calls; cutAt++) {
+    let call = -1;
+    const world = await storyOf((armed) => async (_name, _signal, effect) => {
+      // From there on nothing works: also what would write the failure down.
+      if (!armed() || ++call < cutAt) return effect();
+      if (call === cutAt) effect();
+      throw lostReply();
+    });
+    world.clock.advance(100_000);
+    const resumed = await world.send("TenantResumed");
+    expect([resumed.kind, world.aws.keys[0]?.state], `call ${cutAt}`).toEqual(["done", "Enabled"]);
+    expect(world.aws.tenantRecord()?.disablingSinceMs).toBeUndefined();
+  }
+});
+
+test("a key that a person disabled is left so by its tenant's resumption", async () => {
+  const { aws, send } = tenantWith();
+  await send("TenantSignedUp");
+  for (const key of aws.keys) key.state = "Disabled";
+  await expect(send("TenantResumed")).resolves.toMatchObject({ kind: "refused", error: { code: "key_disabled" } });
+});
+
 test("an event about a key that another worker has in hand is given back, and touches nothing", async () => {
   const { aws, send, clock } = tenantWith();
   await send("TenantSignedUp");

@@ -61,6 +61,11 @@ export interface KeyRecord {
   /** What a waiting key waits for; `nextCheckAtMs` says when a schedule looks at it again, where time decides. */
   readonly waitingFor?: WaitingFor | undefined;
   readonly nextCheckAtMs?: number | undefined;
+  /**
+   * When a worker began to disable it for its suspended tenant, written down before: should it die or be refused half way,
+   * the tenant's resumption still knows whose doing a disabled key is. Absent of a key that is to be usable.
+   */
+  readonly disablingSinceMs?: number | undefined;
   /** When the tenant was shut out of the key, at the beginning of its offboarding. */
   readonly offboardedAtMs?: number | undefined;
   readonly scheduledAtMs?: number | undefined;

@@ -28,7 +28,7 @@ export function recordedKeys(
   nowMs: number,
 ): RecordedKeys {
   if (record === undefined) return { attempts: [], roleIsNeeded };
-  const { keyArn, attempts, state, importParameters, previousKeyArns } = record;
+  const { keyArn, attempts, state, disablingSinceMs, importParameters, previousKeyArns } = record;
   const importParametersValid = (importParameters?.expiresAtMs ?? 0) > nowMs;
-  return { keyArn, attempts, state, previousKeyArns, importParametersValid, roleIsNeeded };
+  return { keyArn, attempts, state, disablingSinceMs, previousKeyArns, importParametersValid, roleIsNeeded };
 }

@@ -38,7 +38,7 @@ export type ReplicaActionKind =
 export function refuseReplica(
   desired: DesiredTenantKey,
   key: ObservedKey,
-  recorded: Pick<RecordedKeys, "state">,
+  recorded: Pick<RecordedKeys, "state" | "disablingSinceMs">,
   target: KeyTarget,
 ): TenantKeysError | undefined {
   const isBeingMade = key.state === "Creating" || key.state === "Updating";

@@ -55,6 +55,7 @@ export interface RecordedKeys {
   readonly keyArn?: KeyArn | undefined;
   readonly attempts: readonly Attempt[];
   readonly state?: LifecycleState | undefined;
+  readonly disablingSinceMs?: number | undefined;
   readonly previousKeyArns?: readonly KeyArn[] | undefined;
   /** Whether other keys of the tenant are still there (`needRole`): its role stays with them. */
   readonly roleIsNeeded?: boolean | undefined;
@@ -361,10 +362,10 @@ function refuseKey(
 export function refuseState(
   desired: DesiredTenantKey,
   key: ObservedKey,
-  recorded: Pick<RecordedKeys, "state">,
+  recorded: Pick<RecordedKeys, "state" | "disablingSinceMs">,
   target: KeyTarget,
 ): TenantKeysError | undefined {
-  const { state = "provisioning" } = recorded;
+  const { state = "provisioning", disablingSinceMs } = recorded;
   const isLeaving =
     state === "offboarding" || state === "pending-deletion" || samePolicy(key.policy, desired.departingPolicy);
   if (DYING.includes(key.state)) {
@@ -375,7 +376,7 @@ export function refuseState(
   if (key.state === "Unavailable") {
     return refusal("key_store_unavailable", `${key.keyArn} is unavailable: its key store isn't connected`, desired);
   }
-  const disabledByUs = state === "suspended" || isLeaving;
+  const disabledByUs = state === "suspended" || disablingSinceMs !== undefined || isLeaving;
   if (key.state === "Disabled" && (disabledByUs || target === "disabled")) return undefined;
   return refusal("key_disabled", `${key.keyArn} is in state ${key.state}`, desired);
 }
