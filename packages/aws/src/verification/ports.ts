@@ -1,9 +1,9 @@
 /** What the parts of verification give each other: who reads, who keeps findings, who tells of them. */
 import type {
   Finding,
-  KeyName,
+  FindingChanges,
+  FindingScope,
   KeyRecord,
-  RuleId,
   StageContext,
   StageSettings,
   StoredFinding,
@@ -15,23 +15,7 @@ import type { Publisher } from "../publisher.ts";
 import type { Registry } from "../registry.ts";
 import type { Run } from "../run.ts";
 
-/** Of which findings a check has judged everything: what is open there and wasn't found again is closed. */
-export interface FindingScope {
-  /** Absent: findings that belong to no tenant of the registry (the stage, orphans). */
-  readonly tenantId: TenantId | undefined;
-  /** Absent: the tenant's findings without a key name. */
-  readonly keyName: KeyName | undefined;
-  /** Rules that weren't judged: what is open of them stays open. */
-  readonly unjudged: readonly RuleId[];
-  /** Where only some rules were judged at all: the others count as unjudged. */
-  readonly judged?: readonly RuleId[] | undefined;
-}
-
-export interface FindingChanges {
-  readonly opened: readonly StoredFinding[];
-  readonly stillOpen: readonly StoredFinding[];
-  readonly closed: readonly StoredFinding[];
-}
+export type { FindingChanges, FindingScope } from "@tenantkeys/core";
 
 export interface FindingStore {
   /** Takes in what a check found: opens, keeps and closes, each told on the bus at least once. */

@@ -15,6 +15,11 @@ export interface TenantKeyToVerify {
   /** What the key should be now (`keyTarget`). */
   readonly target: KeyTarget;
   readonly inspected: InspectedTenantKey;
+  /**
+   * The records of all the tenant's keys. They share its role, so one of them speaks for it, and policies of their names
+   * are ours. Absent: this key's verdict speaks for the role, and any policy of such a name counts as ours.
+   */
+  readonly tenantKeys?: readonly Pick<KeyRecord, "keyName" | "state">[] | undefined;
   /** Epoch milliseconds. */
   readonly nowMs: number;
 }

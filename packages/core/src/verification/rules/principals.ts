@@ -1,0 +1,62 @@
+/**
+ * Principals of a policy that AWS shows by their unique id: the role or user that it named was deleted, and nobody can be
+ * it again, not even one of the same name.
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
+ */
+
+const UNIQUE_ID_PATTERN = /^A(?:ROA|IDA|GPA|IPA|NPA|NVA|BIA|CCA|PKA|SCA|SIA)[A-Z0-9]{12,}$/;
+
+export function isDeadPrincipal(principal: unknown): boolean {
+  return typeof principal === "string" && UNIQUE_ID_PATTERN.test(principal);
+}
+
+/** @param policy of any shape; each name once */
+export function awsPrincipals(policy: unknown): readonly string[] {
+  const names = statementsOf(policy).flatMap((statement) => awsNamesOf(statement) ?? []);
+  return [...new Set(names)];
+}
+
+export function deadPrincipals(policy: unknown): readonly string[] {
+  return awsPrincipals(policy).filter(isDeadPrincipal);
+}
+
+/** The policy without some principals, and without the statements that named no other. */
+export function withoutPrincipals(policy: unknown, isDropped: (principal: string) => boolean): unknown {
+  if (!isRecord(policy)) return policy;
+  const statements = statementsOf(policy).flatMap((statement) => {
+    const names = awsNamesOf(statement);
+    if (names === undefined || !names.some(isDropped)) return [statement];
+    const kept = names.filter((name) => !isDropped(name));
+    return kept.length === 0 ? [] : [{ ...(statement as object), Principal: { AWS: kept } }];
+  });
+  return { ...policy, Statement: statements };
+}
+
+/** The policy with another name for each dead principal, as it was when that was somebody. */
+export function withPrincipalRevived(policy: unknown, name: string): unknown {
+  if (!isRecord(policy)) return policy;
+  const statements = statementsOf(policy).map((statement) => {
+    const names = awsNamesOf(statement);
+    if (names === undefined || !names.some(isDeadPrincipal)) return statement;
+    return { ...(statement as object), Principal: { AWS: names.map((one) => (isDeadPrincipal(one) ? name : one)) } };
+  });
+  return { ...policy, Statement: statements };
+}
+
+function statementsOf(policy: unknown): readonly unknown[] {
+  if (!isRecord(policy) || policy.Statement === undefined) return [];
+  return Array.isArray(policy.Statement) ? policy.Statement : [policy.Statement];
+}
+
+/** Undefined where the statement names anything but AWS principals by text: such a statement is left as it is. */
+function awsNamesOf(statement: unknown): readonly string[] | undefined {
+  if (!isRecord(statement) || !isRecord(statement.Principal)) return undefined;
+  const { AWS, ...others } = statement.Principal;
+  const names: readonly unknown[] = Array.isArray(AWS) ? AWS : [AWS];
+  if (Object.keys(others).length > 0 || !names.every((name) => typeof name === "string")) return undefined;
+  return names;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
