@@ -103,7 +103,16 @@ const inOrder: readonly Case[] = [
   ["a suspended key whose replica was never made", [], replicated("absent", read(undefined), { target: "disabled" })],
   ["a key made before its profile got replicas", [], { desired: REPLICATED }],
   ["a key of the tenant's own account", [], ownKey()],
-  ["the same, disabled and its tenant suspended", [], ownKey({ target: "disabled", role: { inlinePolicies: {} } })],
+  [
+    "the same, its tenant suspended: what the owner does with it is the owner's business",
+    [],
+    ownKey({ target: "disabled", description: { state: "Enabled" }, role: { inlinePolicies: {} } }),
+  ],
+  [
+    "the same, its tenant leaving, and scheduled for deletion by its owner",
+    [],
+    ownKey({ target: "withdrawn", description: { state: "PendingDeletion" } }),
+  ],
 ];
 
 const keyState: readonly Case[] = [
@@ -425,6 +434,21 @@ const role: readonly Case[] = [
         trustPolicy: JSON.parse(
           JSON.stringify(DESIRED.role.trustPolicy).replace(/arn:aws:iam::111122223333:role\/app\/acme-web/, DEAD_ID),
         ),
+      },
+    },
+  ],
+  [
+    "a trust policy of a stranger and a role that is gone",
+    ["role-trust-policy-differs"],
+    {
+      role: {
+        trustPolicy: {
+          ...DESIRED.role.trustPolicy,
+          Statement: DESIRED.role.trustPolicy.Statement.map((one) => ({
+            ...one,
+            Principal: { AWS: [DEAD_ID, STRANGER] },
+          })),
+        },
       },
     },
   ],
