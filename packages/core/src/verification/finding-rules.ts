@@ -114,7 +114,7 @@ export const FINDING_RULES = {
   "role-policy-differs": { severity: "high", says: "has another policy for the key than intended", repairer: "person" },
   "role-policy-foreign": {
     severity: "high",
-    says: "has policies that tenantkeys didn't give it",
+    says: "has policies that are neither tenantkeys' nor for its tenant's data alone",
     repairer: "none",
   },
   "role-boundary-differs": {

@@ -36,6 +36,16 @@ const PUBLIC_POLICY = {
 /** As KMS shows a policy whose tenant role was deleted. */
 const ORPHANED_POLICY = JSON.parse(JSON.stringify(DESIRED.admittedPolicy).replaceAll(DESIRED.principalArn, DEAD_ID));
 
+const OUR_POLICY = { "key-default": DESIRED.rolePolicy(KEY_ARN) };
+/** What an owner may attach for a tenant's data. */
+const DATA_POLICY = {
+  Version: "2012-10-17",
+  Statement: [
+    { Effect: "Allow", Action: ["s3:GetObject", "dynamodb:Query"], Resource: "*" },
+    { Effect: "Deny", Action: "s3:*", Resource: "*", Condition: { Bool: { "aws:SecureTransport": "false" } } },
+  ],
+};
+
 const HMAC = exampleDesired(exampleProfile({ keySpec: "HMAC_256" }));
 const BYOK = exampleDesired(exampleProfile({ origin: "EXTERNAL" }));
 const SERVICES = exampleDesired(exampleProfile({ serviceGrants: true }));
@@ -477,7 +487,21 @@ const role: readonly Case[] = [
     ["role-policy-foreign"],
     { role: { attachedPolicyArns: ["arn:aws:iam::aws:policy/AdministratorAccess"] } },
   ],
-  ["an inline policy of another name", ["role-policy-foreign"], { role: { policyNames: ["key-default", "extra"] } }],
+  ["a policy of its owner's for data", [], { role: { inlinePolicies: { ...OUR_POLICY, data: DATA_POLICY } } }],
+  ["a managed policy of its owner's", [], { role: { attachedPolicyArns: ["arn:aws:iam::111122223333:policy/notes"] } }],
+  ...[
+    { ...DATA_POLICY.Statement[0], Action: "kms:Decrypt" },
+    { ...DATA_POLICY.Statement[0], Action: ["s3:GetObject", "s3:*"] },
+    { Effect: "Allow", NotAction: "iam:*", Resource: "*" },
+    "no statement",
+  ].map(
+    (statement): Case => [
+      `an inline policy with ${JSON.stringify(statement)}`,
+      ["role-policy-foreign"],
+      { role: { inlinePolicies: { ...OUR_POLICY, data: { ...DATA_POLICY, Statement: [statement] } } } },
+    ],
+  ),
+  ["an inline policy that can't be seen", ["role-policy-foreign"], { role: { policyNames: ["key-default", "extra"] } }],
   ["a policy of another key's name", [], { role: { policyNames: ["key-default", "key-payroll"] } }],
   [
     "a policy of a key that the tenant doesn't have",

@@ -43,7 +43,8 @@ export function withPrincipalRevived(policy: unknown, name: string): unknown {
   return { ...policy, Statement: statements };
 }
 
-function statementsOf(policy: unknown): readonly unknown[] {
+/** @param policy of any shape */
+export function statementsOf(policy: unknown): readonly unknown[] {
   if (!isRecord(policy) || policy.Statement === undefined) return [];
   return Array.isArray(policy.Statement) ? policy.Statement : [policy.Statement];
 }
@@ -57,6 +58,6 @@ function awsNamesOf(statement: unknown): readonly string[] | undefined {
   return names;
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,5 @@
 /** Whether the tenant's role is there and as it was made. All of a tenant's keys share it, so one of them speaks for it. */
+import { KEY_NAME_PATTERN } from "../../ids.ts";
 import type { LifecycleState } from "../../lifecycle.ts";
 import { rolePolicyName } from "../../names.ts";
 import { samePolicy } from "../../policy-document.ts";
@@ -7,7 +8,14 @@ import type { Finding } from "../finding.ts";
 import type { RuleId } from "../finding-rules.ts";
 import type { InspectedRole } from "../inspection.ts";
 import { type Judgement, judged, together, whenRead } from "../judgement.ts";
-import { awsPrincipals, deadPrincipals, isDeadPrincipal, withoutPrincipals } from "./principals.ts";
+import {
+  awsPrincipals,
+  deadPrincipals,
+  isDeadPrincipal,
+  isRecord,
+  statementsOf,
+  withoutPrincipals,
+} from "./principals.ts";
 import { stageMismatch, tagsDiffer } from "./tags.ts";
 
 export const ROLE_RULES = [
@@ -102,18 +110,46 @@ function trustFinding(facts: Facts, { trustPolicy }: InspectedRole): Finding | u
   return report(facts, "role-trust-policy-differs", arn, { expected, seen });
 }
 
-/** Policies of the tenant's other keys are ours as well, as far as those are known. */
+/**
+ * What a role may do with its tenant's data is its owner's to attach (docs/deploy.md), by single actions of the services
+ * that the boundary lets through. Anything else is nothing that a tenant's role needs; and an AWS managed policy is never
+ * about one tenant's resources.
+ */
 function foreignPolicies(facts: Facts, role: InspectedRole): Finding | undefined {
-  const names = [...Object.keys(role.inlinePolicies), ...role.policyNames];
-  const foreign = [...new Set(names)].filter((name) => !isPolicyOfKey(facts, name));
-  const all = [...foreign, ...role.attachedPolicyArns];
+  const names = [...new Set([...Object.keys(role.inlinePolicies), ...role.policyNames])];
+  const foreign = names.filter((name) => {
+    if (name.startsWith(OUR_POLICY_PREFIX)) return !isPolicyOfKey(facts, name);
+    return !allowsDataOnly(role.inlinePolicies[name]);
+  });
+  const all = [...foreign, ...role.attachedPolicyArns.filter((arn) => arn.startsWith("arn:aws:iam::aws:policy/"))];
   if (all.length === 0) return undefined;
-  const expected = "no policies but one per key of its tenant";
+  const expected = "one policy per key of its tenant, and such as allow single actions on data";
   return report(facts, "role-policy-foreign", facts.desired.role.arn, { expected, seen: listed(all) });
 }
 
+const OUR_POLICY_PREFIX = "key-";
+
+/** Policies of the tenant's other keys are ours as well, as far as those are known. */
 function isPolicyOfKey({ desired, tenantKeys }: Facts, policyName: string): boolean {
   if (policyName === desired.role.policyName) return true;
-  if (tenantKeys === undefined) return /^key-[a-z0-9][a-z0-9-]{0,31}$/.test(policyName);
+  if (tenantKeys === undefined) return KEY_NAME_PATTERN.test(policyName.slice(OUR_POLICY_PREFIX.length));
   return tenantKeys.some(({ keyName }) => rolePolicyName(keyName) === policyName);
+}
+
+/** The actions that the stage setting `tenantDataActions` takes. */
+const DATA_ACTION_PATTERN = /^(s3|dynamodb|secretsmanager|sqs|sns):[A-Za-z]+$/;
+
+/** A policy whose document is unknown, or of a form that isn't, allows anything. */
+function allowsDataOnly(policy: unknown): boolean {
+  const statements = statementsOf(policy);
+  return (
+    statements.length > 0 &&
+    statements.every((statement) => {
+      if (!isRecord(statement)) return false;
+      if (statement.Effect === "Deny") return true;
+      const { Action: action } = statement;
+      const actions: readonly unknown[] = Array.isArray(action) ? action : [action];
+      return actions.every((one) => typeof one === "string" && DATA_ACTION_PATTERN.test(one));
+    })
+  );
 }
