@@ -40,6 +40,7 @@ export * from "./verification/inspection.ts";
 export * from "./verification/inventory.ts";
 export * from "./verification/reconcile-findings.ts";
 export * from "./verification/rules/grants.ts";
+export * from "./verification/shared-role.ts";
 export * from "./verification/verdict.ts";
 export * from "./verification/verify-tenant-key.ts";
 export * from "./worker-settings.ts";

@@ -3,19 +3,12 @@ import { KEY_NAME_PATTERN } from "../../ids.ts";
 import type { LifecycleState } from "../../lifecycle.ts";
 import { rolePolicyName } from "../../names.ts";
 import { samePolicy } from "../../policy-document.ts";
-import { type Facts, listed, report } from "../facts.ts";
+import { type Facts, report } from "../facts.ts";
 import type { Finding } from "../finding.ts";
 import type { RuleId } from "../finding-rules.ts";
 import type { InspectedRole } from "../inspection.ts";
 import { type Judgement, judged, together, whenRead } from "../judgement.ts";
-import {
-  awsPrincipals,
-  deadPrincipals,
-  isDeadPrincipal,
-  isRecord,
-  statementsOf,
-  withoutPrincipals,
-} from "./principals.ts";
+import { OUR_POLICY_PREFIX, roleShapeFindings } from "./role-shape.ts";
 import { stageMismatch, tagsDiffer } from "./tags.ts";
 
 export const ROLE_RULES = [
@@ -34,7 +27,10 @@ export function judgeRole(facts: Facts): Judgement {
   return whenRead(inspected.role, desired.ownRole.arn, [...ROLE_RULES, "stage-mismatch", "dead-principal"], (role) => {
     if (desired.role.kind === "shared" || isLeaving) return judged([leftOver(facts, role)]);
     if (role === undefined || role.path !== desired.role.path) return judged([missing(facts, role)]);
-    return together([judged([policyDiffers(facts, role)]), speaksForRole(facts) ? judgeShared(facts, role) : judged()]);
+    return together([
+      judged([policyDiffers(facts, role)]),
+      speaksForRole(facts) ? judgeRoleItself(facts, role) : judged(),
+    ]);
   });
 }
 
@@ -81,75 +77,20 @@ function policyDiffers(facts: Facts, role: InspectedRole): Finding | undefined {
   return report(facts, "role-policy-differs", arn, { expected, seen });
 }
 
-function judgeShared(facts: Facts, role: InspectedRole): Judgement {
-  const { arn, tags, boundaryArn } = facts.desired.role;
-  return judged([
-    trustFinding(facts, role),
-    foreignPolicies(facts, role),
-    role.boundaryArn === boundaryArn
-      ? undefined
-      : report(facts, "role-boundary-differs", arn, { expected: boundaryArn, seen: role.boundaryArn ?? "no boundary" }),
-    stageMismatch(facts, arn, role.tags),
-    tagsDiffer(facts, "role-tags-differ", arn, role.tags, tags),
-  ]);
-}
-
-function trustFinding(facts: Facts, { trustPolicy }: InspectedRole): Finding | undefined {
-  const { arn, trustPolicy: wanted } = facts.desired.role;
-  if (samePolicy(trustPolicy, wanted)) return undefined;
-  const dead = deadPrincipals(trustPolicy);
-  const living = withoutPrincipals(trustPolicy, isDeadPrincipal);
-  const named = awsPrincipals(living);
-  const wantedOfThem = withoutPrincipals(wanted, (principal) => !named.includes(principal));
-  if (dead.length > 0 && samePolicy(living, wantedOfThem)) {
-    const expected = "trusts only application roles that are there";
-    return report(facts, "dead-principal", arn, { expected, seen: `its trust policy names ${listed(dead)}` });
-  }
-  const expected = "assumed by the stage's application roles, in sessions tagged with its tenant";
-  const seen = `a trust policy that names ${listed(awsPrincipals(trustPolicy)) || "no AWS principal"}, in another form`;
-  return report(facts, "role-trust-policy-differs", arn, { expected, seen });
-}
-
-/**
- * What a role may do with its tenant's data is its owner's to attach (docs/deploy.md), by single actions of the services
- * that the boundary lets through. Anything else is nothing that a tenant's role needs; and an AWS managed policy is never
- * about one tenant's resources.
- */
-function foreignPolicies(facts: Facts, role: InspectedRole): Finding | undefined {
-  const names = [...new Set([...Object.keys(role.inlinePolicies), ...role.policyNames])];
-  const foreign = names.filter((name) => {
-    if (name.startsWith(OUR_POLICY_PREFIX)) return !isPolicyOfKey(facts, name);
-    return !allowsDataOnly(role.inlinePolicies[name]);
+function judgeRoleItself(facts: Facts, role: InspectedRole): Judgement {
+  const { arn, tags } = facts.desired.role;
+  const shape = roleShapeFindings(role, {
+    desired: facts.desired.role,
+    isOurs: (policyName) => isPolicyOfKey(facts, policyName),
+    say: (ruleId, texts) => report(facts, ruleId, arn, texts),
   });
-  const all = [...foreign, ...role.attachedPolicyArns.filter((arn) => arn.startsWith("arn:aws:iam::aws:policy/"))];
-  if (all.length === 0) return undefined;
-  const expected = "one policy per key of its tenant, and such as allow single actions on data";
-  return report(facts, "role-policy-foreign", facts.desired.role.arn, { expected, seen: listed(all) });
+  const tagged = tagsDiffer(facts, "role-tags-differ", arn, role.tags, tags);
+  return judged([...shape, stageMismatch(facts, arn, role.tags), tagged]);
 }
-
-const OUR_POLICY_PREFIX = "key-";
 
 /** Policies of the tenant's other keys are ours as well, as far as those are known. */
 function isPolicyOfKey({ desired, tenantKeys }: Facts, policyName: string): boolean {
   if (policyName === desired.role.policyName) return true;
   if (tenantKeys === undefined) return KEY_NAME_PATTERN.test(policyName.slice(OUR_POLICY_PREFIX.length));
   return tenantKeys.some(({ keyName }) => rolePolicyName(keyName) === policyName);
-}
-
-/** The actions that the stage setting `tenantDataActions` takes. */
-const DATA_ACTION_PATTERN = /^(s3|dynamodb|secretsmanager|sqs|sns):[A-Za-z]+$/;
-
-/** A policy whose document is unknown, or of a form that isn't, allows anything. */
-function allowsDataOnly(policy: unknown): boolean {
-  const statements = statementsOf(policy);
-  return (
-    statements.length > 0 &&
-    statements.every((statement) => {
-      if (!isRecord(statement)) return false;
-      if (statement.Effect === "Deny") return true;
-      const { Action: action } = statement;
-      const actions: readonly unknown[] = Array.isArray(action) ? action : [action];
-      return actions.every((one) => typeof one === "string" && DATA_ACTION_PATTERN.test(one));
-    })
-  );
 }
