@@ -13,12 +13,18 @@ export interface Credentials {
   readonly sessionToken?: string;
 }
 
+/** Of an assumed role: good until `expiration`. */
+export interface SessionCredentials extends Credentials {
+  readonly sessionToken: string;
+  readonly expiration: Date;
+}
+
 export interface ClientOptions {
   readonly region: string;
   /** Absent: AWS's own endpoints, or AWS_ENDPOINT_URL, as the SDK reads it. */
   readonly endpoint?: string | undefined;
-  /** Absent: the SDK's default chain. */
-  readonly credentials?: Credentials | undefined;
+  /** Absent: the SDK's default chain. A function is asked again when what it gave is about to expire. */
+  readonly credentials?: Credentials | (() => Promise<SessionCredentials>) | undefined;
 }
 
 export interface Clients {

@@ -1,3 +1,4 @@
+export * from "./assume-role.ts";
 export * from "./bus-message.ts";
 export * from "./clients.ts";
 export * from "./due-keys.ts";
@@ -20,5 +21,7 @@ export * from "./registry-table.ts";
 export * from "./roles.ts";
 export * from "./run.ts";
 export * from "./take-key.ts";
+export * from "./verification/auditor-clients.ts";
 export * from "./verification/ports.ts";
+export * from "./verification/quota-share.ts";
 export * from "./work-queue.ts";

@@ -36,7 +36,7 @@ import {
   TenantKeysError,
 } from "@tenantkeys/core";
 import type { Clients } from "./clients.ts";
-import { errorName, narrowAwsError } from "./narrow-error.ts";
+import { errorName, isDenial, narrowAwsError } from "./narrow-error.ts";
 import type { Run } from "./run.ts";
 
 /** KMS's shortest. A key that never admitted a tenant holds nothing that somebody could miss. */
@@ -260,7 +260,7 @@ export async function readKey(clients: Clients, run: Run, keyId: KeyArn | AliasN
   } catch (error) {
     if (errorName(error) === "NotFoundException") return { kind: "absent" };
     const narrowed = narrowAwsError(error, "kms:DescribeKey");
-    if (narrowed.code === "access_denied") return { kind: "denied" };
+    if (isDenial(narrowed)) return { kind: "denied" };
     throw narrowed;
   }
 }

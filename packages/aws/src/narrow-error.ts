@@ -48,6 +48,11 @@ export function narrowAwsError(error: unknown, step: string): TenantKeysError {
   return new TenantKeysError(code, `${step}: ${name}: ${message}`, { step, cause: error });
 }
 
+/** True where the service refused this very call. Who couldn't even become who they look as was refused nothing by it. */
+export function isDenial({ code, details }: TenantKeysError): boolean {
+  return code === "access_denied" && details.step !== "sts:AssumeRole";
+}
+
 /** The name by which AWS calls the error; a network error's code where there is one. */
 export function errorName(error: unknown): string {
   if (!(error instanceof Error)) return "UnknownError";

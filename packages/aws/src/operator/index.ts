@@ -1,5 +1,4 @@
 export * from "./archive-replay.ts";
-export * from "./assume-role.ts";
 export { type BusEvent, tenantIdOfEvent } from "./bus-event.ts";
 export * from "./dead-letters.ts";
 export * from "./list-keys.ts";

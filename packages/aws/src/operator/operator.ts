@@ -16,6 +16,7 @@ import { createPublisher } from "../publisher.ts";
 import { createRefusedStore } from "../refused-store.ts";
 import { createRegistry, type Registry } from "../registry.ts";
 import type { Run } from "../run.ts";
+import { createAuditorClients } from "../verification/auditor-clients.ts";
 import {
   type ArchiveSize,
   type ArchiveWindow,
@@ -24,7 +25,6 @@ import {
   replayProgress,
   startArchiveReplay,
 } from "./archive-replay.ts";
-import { assumeRole } from "./assume-role.ts";
 import type { BusEvent } from "./bus-event.ts";
 import { type DeadLetterOptions, type DeadLetterOutcome, replayDeadLetters } from "./dead-letters.ts";
 import { createFailureCodes } from "./failure-codes.ts";
@@ -106,13 +106,7 @@ function createOperator(options: ClientOptions, clients: Clients, deployed: Depl
   const queue = { sqs: clients.sqs, queueName: names.queue, place: context, newEventId: randomUUID };
   const refusedStore = createRefusedStore(clients, table);
   const registry = createRegistry(clients, table);
-  let auditing: Promise<Clients> | undefined;
-  const auditor = (run: Run) => {
-    auditing ??= assumeRole(options, run, context.auditorRoleArn, "tenantkeys-plan").then((credentials) =>
-      createClients({ ...options, credentials }),
-    );
-    return auditing;
-  };
+  const auditor = createAuditorClients(options, context.auditorRoleArn, "tenantkeys-plan");
   return {
     settings,
     context,
@@ -132,12 +126,12 @@ function createOperator(options: ClientOptions, clients: Clients, deployed: Depl
     replayDeadLetters: (run, wanted) => replayBoth(clients, registry, run, deployed, wanted),
     probe: (run, probed, applicationRoleArn) => probeKey(options, run, probed, applicationRoleArn),
     async planKey(run, tenantId, keyName, { asCaller }) {
-      const observing = asCaller ? clients : await auditor(run);
+      const observing = asCaller ? clients : auditor.clients;
       return planTenantKey({ ...deployed, registry, observing }, run, tenantId, keyName);
     },
     close() {
       destroyClients(clients);
-      auditing?.then(destroyClients, () => undefined);
+      auditor.close();
     },
   };
 }

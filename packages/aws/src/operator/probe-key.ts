@@ -19,10 +19,10 @@ import {
   type TenantId,
   TenantKeysError,
 } from "@tenantkeys/core";
+import { assumeRole } from "../assume-role.ts";
 import { type ClientOptions, type Credentials, clientConfig } from "../clients.ts";
 import { errorName, narrowAwsError } from "../narrow-error.ts";
 import type { Run } from "../run.ts";
-import { assumeRole } from "./assume-role.ts";
 
 export interface ProbedKey {
   readonly tenantId: TenantId;

@@ -1,11 +1,11 @@
-/** STS, for the operator alone: in a file of its own, so that the worker's bundle leaves the client out. */
+/** STS, for who looks as another role: in a file of its own, so that the worker's bundle leaves the client out. */
 import { AssumeRoleCommand, STSClient } from "@aws-sdk/client-sts";
 import { type RoleArn, SESSION_TAG, type TenantId, TenantKeysError } from "@tenantkeys/core";
-import { type ClientOptions, type Credentials, clientConfig } from "../clients.ts";
-import { narrowAwsError } from "../narrow-error.ts";
-import type { Run } from "../run.ts";
+import { type ClientOptions, clientConfig, type SessionCredentials } from "./clients.ts";
+import { narrowAwsError } from "./narrow-error.ts";
+import type { Run } from "./run.ts";
 
-/** STS's shortest: a plan takes seconds. */
+/** STS's shortest: what lasts longer renews it (auditor-clients.ts). */
 const SESSION_SECONDS = 900;
 
 /**
@@ -14,19 +14,21 @@ const SESSION_SECONDS = 900;
  */
 export async function assumeRole(
   options: ClientOptions,
-  run: Run,
+  run: Pick<Run, "signal">,
   roleArn: RoleArn,
   sessionName: string,
   tenantTag?: TenantId,
-): Promise<Credentials> {
+): Promise<SessionCredentials> {
   const sts = new STSClient(clientConfig(options));
   const Tags = tenantTag === undefined ? undefined : [{ Key: SESSION_TAG, Value: tenantTag }];
   const input = { RoleArn: roleArn, RoleSessionName: sessionName, DurationSeconds: SESSION_SECONDS, Tags };
   try {
     const { Credentials: session } = await sts.send(new AssumeRoleCommand(input), { abortSignal: run.signal });
-    const { AccessKeyId: accessKeyId, SecretAccessKey: secretAccessKey, SessionToken: sessionToken } = session ?? {};
-    if (accessKeyId !== undefined && secretAccessKey !== undefined && sessionToken !== undefined) {
-      return { accessKeyId, secretAccessKey, sessionToken };
+    const { AccessKeyId: accessKeyId, SecretAccessKey: secretAccessKey } = session ?? {};
+    const { SessionToken: sessionToken, Expiration: expiration } = session ?? {};
+    const isWhole = accessKeyId !== undefined && secretAccessKey !== undefined;
+    if (isWhole && sessionToken !== undefined && expiration !== undefined) {
+      return { accessKeyId, secretAccessKey, sessionToken, expiration };
     }
   } catch (error) {
     throw narrowAwsError(error, "sts:AssumeRole");
