@@ -26,12 +26,14 @@ import {
   type AliasName,
   type ImportParameters,
   type KeyArn,
+  type KeyDescription,
   type KeyState,
   type ObservedKey,
   type PolicyDocument,
   parseKeyArn,
   parseRegion,
   type Region,
+  type RotationStatus,
   type Tags,
   TenantKeysError,
 } from "@tenantkeys/core";
@@ -232,31 +234,16 @@ export type KeyReading =
  * @throws TenantKeysError for anything but "not there" and "not allowed"
  */
 export async function readKey(clients: Clients, run: Run, keyId: KeyArn | AliasName): Promise<KeyReading> {
-  const options = { abortSignal: run.signal };
   try {
-    const { KeyMetadata } = await clients.kms.send(new DescribeKeyCommand({ KeyId: keyId }), options);
-    const keyArn = parseKeyArn(KeyMetadata?.Arn ?? "");
+    const { keyArn, description } = await describeKey(clients, run, keyId);
     const [tags, policy, rotation] = await Promise.all([
       readTags(clients, run, keyArn),
-      clients.kms.send(new GetKeyPolicyCommand({ KeyId: keyArn, PolicyName: "default" }), options),
-      readRotation(clients, run, keyArn, KeyMetadata),
+      readKeyPolicy(clients, run, keyArn),
+      readRotation(clients, run, keyArn, description),
     ]);
-    return {
-      kind: "read",
-      key: {
-        keyArn,
-        state: (KeyMetadata?.KeyState ?? "Creating") as KeyState,
-        tags,
-        policy: parseDocument(policy.Policy),
-        origin: KeyMetadata?.Origin ?? "AWS_KMS",
-        deletionDateMs: KeyMetadata?.DeletionDate?.getTime(),
-        materialExpiresAtMs: KeyMetadata?.ValidTo?.getTime(),
-        replicaRegions: KeyMetadata?.MultiRegionConfiguration?.ReplicaKeys?.map(({ Region }) =>
-          parseRegion(Region ?? ""),
-        ),
-        rotation,
-      },
-    };
+    const { state, origin, deletionDateMs, materialExpiresAtMs, replicaRegions } = description;
+    const described = { state, origin, deletionDateMs, materialExpiresAtMs, replicaRegions };
+    return { kind: "read", key: { keyArn, ...described, tags, policy, rotation } };
   } catch (error) {
     if (errorName(error) === "NotFoundException") return { kind: "absent" };
     const narrowed = narrowAwsError(error, "kms:DescribeKey");
@@ -272,15 +259,53 @@ async function readRotation(
   clients: Clients,
   run: Run,
   keyArn: KeyArn,
-  metadata: KeyMetadata | undefined,
+  { origin, keySpec }: KeyDescription,
 ): Promise<ObservedKey["rotation"]> {
-  if (metadata?.Origin !== "AWS_KMS" || metadata.KeySpec !== "SYMMETRIC_DEFAULT") return NO_ROTATION;
-  const command = new GetKeyRotationStatusCommand({ KeyId: keyArn });
-  const status = await clients.kms.send(command, { abortSignal: run.signal });
-  return { enabled: status.KeyRotationEnabled === true, periodDays: status.RotationPeriodInDays };
+  if (origin !== "AWS_KMS" || keySpec !== "SYMMETRIC_DEFAULT") return NO_ROTATION;
+  const { enabled, periodDays } = await readRotationStatus(clients, run, keyArn);
+  return { enabled, periodDays };
 }
 
-async function readTags(clients: Clients, run: Run, keyArn: KeyArn): Promise<Tags> {
+/** @throws the SDK's errors, as the other reads of single facts below */
+export async function describeKey(
+  clients: Clients,
+  run: Run,
+  keyId: KeyArn | AliasName,
+): Promise<{ readonly keyArn: KeyArn; readonly description: KeyDescription }> {
+  const command = new DescribeKeyCommand({ KeyId: keyId });
+  const { KeyMetadata: metadata } = await clients.kms.send(command, { abortSignal: run.signal });
+  const replicas = metadata?.MultiRegionConfiguration?.ReplicaKeys;
+  return {
+    keyArn: parseKeyArn(metadata?.Arn ?? ""),
+    description: {
+      state: (metadata?.KeyState ?? "Creating") as KeyState,
+      origin: metadata?.Origin ?? "AWS_KMS",
+      keySpec: metadata?.KeySpec ?? "SYMMETRIC_DEFAULT",
+      createdAtMs: metadata?.CreationDate?.getTime() ?? 0,
+      deletionDateMs: metadata?.DeletionDate?.getTime(),
+      materialExpiresAtMs: metadata?.ValidTo?.getTime(),
+      replicaRegions: replicas?.map(({ Region }) => parseRegion(Region ?? "")),
+    },
+  };
+}
+
+/** Parsed JSON of any shape, or the text where it isn't JSON. */
+export async function readKeyPolicy(clients: Clients, run: Run, keyArn: KeyArn): Promise<unknown> {
+  const command = new GetKeyPolicyCommand({ KeyId: keyArn, PolicyName: "default" });
+  return parseDocument((await clients.kms.send(command, { abortSignal: run.signal })).Policy);
+}
+
+export async function readRotationStatus(clients: Clients, run: Run, keyArn: KeyArn): Promise<RotationStatus> {
+  const command = new GetKeyRotationStatusCommand({ KeyId: keyArn });
+  const status = await clients.kms.send(command, { abortSignal: run.signal });
+  return {
+    enabled: status.KeyRotationEnabled === true,
+    periodDays: status.RotationPeriodInDays,
+    nextRotationAtMs: status.NextRotationDate?.getTime(),
+  };
+}
+
+export async function readTags(clients: Clients, run: Run, keyArn: KeyArn): Promise<Tags> {
   const tags: Record<string, string> = {};
   let marker: string | undefined;
   for (let page = 0; page < PAGES_MAX; page++) {

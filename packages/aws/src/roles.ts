@@ -5,11 +5,18 @@ import {
   DeleteRolePolicyCommand,
   GetRoleCommand,
   GetRolePolicyCommand,
+  ListAttachedRolePoliciesCommand,
   ListRolePoliciesCommand,
   PutRolePolicyCommand,
   UpdateAssumeRolePolicyCommand,
 } from "@aws-sdk/client-iam";
-import { type DesiredRole, type ObservedRole, type PolicyDocument, parseRoleArn } from "@tenantkeys/core";
+import {
+  type DesiredRole,
+  type ObservedRole,
+  type PolicyDocument,
+  parseRoleArn,
+  TenantKeysError,
+} from "@tenantkeys/core";
 import type { Clients } from "./clients.ts";
 import { errorName, narrowAwsError } from "./narrow-error.ts";
 import type { Run } from "./run.ts";
@@ -74,7 +81,9 @@ function unlessGone(error: unknown): void {
 /** A role has 10,240 characters of inline policies, about 31 of ours: one page holds 100 names. */
 async function readRolePolicyNames(clients: Clients, run: Run, roleName: string): Promise<readonly string[]> {
   const command = new ListRolePoliciesCommand({ RoleName: roleName, MaxItems: 1000 });
-  return (await clients.iam.send(command, { abortSignal: run.signal })).PolicyNames ?? [];
+  const { PolicyNames = [], IsTruncated } = await clients.iam.send(command, { abortSignal: run.signal });
+  if (IsTruncated !== true) return PolicyNames;
+  throw new TenantKeysError("aws_unexpected", `iam:ListRolePolicies: ${roleName} has more policies than a page holds`);
 }
 
 /** The role as it is, or undefined where there is none. */
@@ -115,12 +124,24 @@ export async function readRolePolicy(
   }
 }
 
+/** ARNs of the managed policies on the role, of which IAM lets it have 20: one page holds them. */
+export async function readAttachedPolicyArns(clients: Clients, run: Run, roleName: string): Promise<readonly string[]> {
+  const command = new ListAttachedRolePoliciesCommand({ RoleName: roleName, MaxItems: 1000 });
+  const { AttachedPolicies = [], IsTruncated } = await clients.iam
+    .send(command, { abortSignal: run.signal })
+    .catch((error) => {
+      throw narrowAwsError(error, "iam:ListAttachedRolePolicies");
+    });
+  if (IsTruncated !== true) return AttachedPolicies.map(({ PolicyArn }) => PolicyArn ?? "");
+  throw new TenantKeysError("aws_unexpected", `iam:ListAttachedRolePolicies: ${roleName} has more than a page holds`);
+}
+
 export function isNoSuchEntity(error: unknown): boolean {
   return errorName(error) === "NoSuchEntityException" || errorName(error) === "NoSuchEntity";
 }
 
 /** IAM gives documents back URL-encoded (RFC 3986). */
-function parseUrlEncoded(text: string | undefined): unknown {
+export function parseUrlEncoded(text: string | undefined): unknown {
   if (text === undefined) return undefined;
   try {
     return JSON.parse(decodeURIComponent(text));

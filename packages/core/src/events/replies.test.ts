@@ -128,7 +128,7 @@ test.each(DONE)("$detailType holds to its schema, and every field of it is in th
 
 test("every type of reply has a builder", () => {
   expect(DONE.map(([{ detailType }]) => detailType)).toEqual([...KEY_REPLY_TYPES, ...TENANT_REPLY_TYPES]);
-  expect(REPLY_TYPES).toHaveLength(6 + 6 + 9);
+  expect(REPLY_TYPES).toHaveLength(6 + 6 + 9 + 2);
 });
 
 test("the same fact has the same reply id, whichever delivery of which event led to it, and another generation another", () => {

@@ -38,11 +38,19 @@ export const FAILED_REPLY_TYPES = [
   "TenantKeyRotationFailed",
   "TenantKeyMaterialImportFailed",
 ] as const;
-export const REPLY_TYPES = [...KEY_REPLY_TYPES, ...TENANT_REPLY_TYPES, ...FAILED_REPLY_TYPES] as const;
+/** What verification tells (finding-replies.ts). */
+export const FINDING_REPLY_TYPES = ["TenantKeyFindingOpened", "TenantKeyFindingClosed"] as const;
+export const REPLY_TYPES = [
+  ...KEY_REPLY_TYPES,
+  ...TENANT_REPLY_TYPES,
+  ...FAILED_REPLY_TYPES,
+  ...FINDING_REPLY_TYPES,
+] as const;
 
 export type KeyReplyType = (typeof KEY_REPLY_TYPES)[number];
 export type TenantReplyType = (typeof TENANT_REPLY_TYPES)[number];
 export type FailedReplyType = (typeof FAILED_REPLY_TYPES)[number];
+export type FindingReplyType = (typeof FINDING_REPLY_TYPES)[number];
 export type ReplyType = (typeof REPLY_TYPES)[number];
 
 /** What goes on the bus. */

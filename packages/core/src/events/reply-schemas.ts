@@ -11,6 +11,7 @@ import {
   STAGE_PATTERN,
   TENANT_ID_PATTERN,
 } from "../ids.ts";
+import { SEVERITIES } from "../verification/finding-rules.ts";
 import { ISO_TIME_PATTERN } from "./event-schemas.ts";
 import type { FailedReplyType, ReplyType } from "./replies.ts";
 import { type SbtReplyKind, sbtReplyDetailType } from "./sbt-replies.ts";
@@ -73,6 +74,23 @@ const destruction = z.looseObject({
   approvedBy: z.array(text(512)),
 });
 
+const finding = {
+  version: base.version,
+  replyId: base.replyId,
+  stage: base.stage,
+  findingId: text(400),
+  /** No list: a later version may know more rules (docs/findings.md). */
+  ruleId: matching(/^[a-z-]{1,64}$/),
+  severity: z.enum(SEVERITIES),
+  tenantId: z.optional(matching(TENANT_ID_PATTERN)),
+  keyName: z.optional(keyName),
+  resource: text(512),
+  expected: z.string().check(z.maxLength(2000)),
+  seen: z.string().check(z.maxLength(2000)),
+  firstSeenAt: isoTime,
+  lastSeenAt: isoTime,
+};
+
 const DONE_SCHEMAS = {
   TenantKeyProvisioned: z.looseObject({
     ...key,
@@ -108,6 +126,8 @@ const DONE_SCHEMAS = {
     // As long as the event's: 256 characters, which may be twice as many units of a JavaScript text.
     reason: z.optional(text(512)),
   }),
+  TenantKeyFindingOpened: z.looseObject(finding),
+  TenantKeyFindingClosed: z.looseObject({ ...finding, closedAt: isoTime }),
 } as const satisfies Record<Exclude<ReplyType, FailedReplyType>, z.ZodMiniObject>;
 
 /** The schema of each reply's detail, version 1. */
