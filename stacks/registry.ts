@@ -4,10 +4,24 @@ import { retained } from "./retained.ts";
 import { context, names, settings } from "./stage.ts";
 
 export const registry = new sst.aws.Dynamo("Registry", {
-  fields: { pk: "string", sk: "string", review: "string", nextCheckAtMs: "number" },
+  fields: {
+    pk: "string",
+    sk: "string",
+    review: "string",
+    nextCheckAtMs: "number",
+    keyArn: "string",
+    openFinding: "string",
+    firstSeenAtMs: "number",
+  },
   primaryIndex: { hashKey: "pk", rangeKey: "sk" },
-  // Only keys that wait for a time have both attributes, so only their writes pay for the index.
-  globalIndexes: { review: { hashKey: "review", rangeKey: "nextCheckAtMs", projection: ["tenantId", "keyName"] } },
+  globalIndexes: {
+    // Only keys that wait for a time have both attributes, so only their writes pay for the index.
+    review: { hashKey: "review", rangeKey: "nextCheckAtMs", projection: ["tenantId", "keyName"] },
+    // Whose key an ARN is: CloudTrail's events name nothing else.
+    keys: { hashKey: "keyArn", projection: ["tenantId", "keyName"] },
+    // Only what is open is in it, whole: it is shown.
+    findings: { hashKey: "openFinding", rangeKey: "firstSeenAtMs" },
+  },
   deletionProtection: true,
   transform: {
     table: (table, options) => {

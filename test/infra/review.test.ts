@@ -98,7 +98,7 @@ test("its schedule may call that function and no other, for this account only", 
   ]);
 });
 
-test("the table's index holds only what waits, and of it no more than names and times", () => {
+test("the table's indexes hold what waits and each key's ARN, with names and times alone, and what is open whole", () => {
   expect(stage.one("dynamodb/table:Table").inputs.globalSecondaryIndexes).toEqual([
     {
       name: "review",
@@ -107,5 +107,7 @@ test("the table's index holds only what waits, and of it no more than names and 
       projectionType: "INCLUDE",
       nonKeyAttributes: ["tenantId", "keyName"],
     },
+    { name: "keys", hashKey: "keyArn", projectionType: "INCLUDE", nonKeyAttributes: ["tenantId", "keyName"] },
+    { name: "findings", hashKey: "openFinding", rangeKey: "firstSeenAtMs", projectionType: "ALL" },
   ]);
 });

@@ -3,6 +3,7 @@
  * registry under its fence rule and the bus. Each call is a moment at which a test may cut its worker off or make it
  * wait. What AWS itself refuses is tried against the local AWS (*.emulator.test.ts, test/e2e).
  */
+import type { GrantListEntry } from "@aws-sdk/client-kms";
 import {
   ATTEMPT_TAG,
   type DestructionRecord,
@@ -39,6 +40,8 @@ interface Key {
   readonly arn: string;
   readonly tags: Tags;
   readonly indexedAtMs: number;
+  readonly createdAtMs: number;
+  readonly grants: GrantListEntry[];
   policy: string;
   rotationPeriodDays: number | undefined;
   /** Epoch milliseconds of each rotation on demand. */
@@ -110,6 +113,10 @@ export class InMemoryAws {
       this.#role(RoleName).trustPolicy = PolicyDocument;
       return {};
     },
+    ListAttachedRolePolicies: ({ RoleName }) => {
+      this.#role(RoleName);
+      return { AttachedPolicies: [] };
+    },
     ListRolePolicies: ({ RoleName }) => ({ PolicyNames: [...this.#role(RoleName).policies.keys()] }),
     DeleteRolePolicy: ({ RoleName, PolicyName }) => {
       if (!this.#role(RoleName).policies.delete(PolicyName)) throw awsError("NoSuchEntityException", 404);
@@ -131,6 +138,12 @@ export class InMemoryAws {
       this.aliases.set(AliasName, this.#key(TargetKeyId).arn);
       return {};
     },
+    ListAliases: ({ KeyId }) => ({
+      Aliases: [...this.aliases]
+        .filter(([, arn]) => KeyId === undefined || arn === KeyId)
+        .map(([AliasName, arn]) => ({ AliasName, TargetKeyId: arn.slice(arn.indexOf("/") + 1) })),
+    }),
+    ListGrants: ({ KeyId }) => ({ Grants: this.#key(KeyId).grants }),
     DescribeCustomKeyStores: ({ CustomKeyStoreId }) => ({
       CustomKeyStores: [{ CustomKeyStoreId, ConnectionState: this.storeState }],
     }),
@@ -174,9 +187,11 @@ export class InMemoryAws {
     }),
     ImportKeyMaterial: (input) => this.#importKeyMaterial(input),
     DescribeKey: ({ KeyId }) => {
-      const { arn, state, origin, keySpec, deletionDateMs, materialExpiresAtMs } = this.#key(this.#resolve(KeyId));
+      const key = this.#key(this.#resolve(KeyId));
+      const { arn, state, origin, keySpec, createdAtMs, deletionDateMs, materialExpiresAtMs } = key;
       const date = (atMs: number | undefined) => (atMs === undefined ? undefined : new Date(atMs));
-      const dates = { DeletionDate: date(deletionDateMs), ValidTo: date(materialExpiresAtMs) };
+      const ends = { DeletionDate: date(deletionDateMs), ValidTo: date(materialExpiresAtMs) };
+      const dates = { CreationDate: date(createdAtMs), ...ends };
       const kind = { Origin: origin, KeySpec: keySpec, KeyUsage: keyUsage(keySpec) };
       return { KeyMetadata: { Arn: arn, KeyState: state, ...kind, ...dates } };
     },
@@ -232,6 +247,8 @@ export class InMemoryAws {
       arn: Arn ?? `arn:aws:kms:eu-west-1:111122223333:key/${MultiRegion === true ? "mrk-" : ""}${++this.#keysMade}`,
       tags: Object.fromEntries(tags.map((tag) => [tag.TagKey, tag.TagValue])),
       indexedAtMs: this.#clock.nowMs() + this.#indexLagMs,
+      createdAtMs: this.#clock.nowMs(),
+      grants: [],
       policy: Policy,
       rotationPeriodDays: undefined,
       rotatedAtMs: [],

@@ -25,6 +25,8 @@ function tenantWithOwnKey(given: Partial<KeyProfile> = {}, world = { describable
     policy: "{}",
     rotationPeriodDays: undefined,
     rotatedAtMs: [],
+    createdAtMs: 0,
+    grants: [],
     origin: "AWS_KMS",
     keySpec: profiles.default.keySpec,
     xksKeyId: undefined,

@@ -2,7 +2,9 @@
  * The registry's single table and its kinds of item, through dynamodb-toolbox (docs/adr/0003). `pk` and `sk`:
  * `TENANT#{tenantId}` / `TENANT` what is declared of a tenant · `…` / `KEY#{keyName}` a tenant key ·
  * `…` / `DESTROYED#{keyName}#{confirmedGoneAtMs}` what stays of a key that is gone · `REFUSED` / `{keptAtMs}#{refusalId}` a refused event ·
- * `REFUSED#{refusalId}` / `PART#{n}` its text, in parts · `STAGE` / `SETTINGS` what the stage was deployed with.
+ * `REFUSED#{refusalId}` / `PART#{n}` its text, in parts · `STAGE` / `SETTINGS` what the stage was deployed with ·
+ * `FINDINGS#{tenantId, or -}` / `OPEN#{findingId}` a finding that is open · `…` / `CLOSED#{closedAtMs}#{findingId}` one that is over ·
+ * `TENANT#{tenantId}` / `VERIFIED#{keyName}` when a key was last verified, and what auditors ask of it.
  */
 import type { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import type { DestructionRecord } from "@tenantkeys/core";
@@ -15,6 +17,16 @@ export const REFUSED_PARTITION = "REFUSED";
 /** The index of keys that wait for a time: partition `review`, always this value, sorted by `nextCheckAtMs`. */
 export const REVIEW_INDEX = "review";
 export const REVIEW_PARTITION = "REVIEW";
+
+/** The index of keys by their ARN: for who knows only that. A destruction record is in it too. */
+export const KEYS_INDEX = "keys";
+/** The index of what is open: partition `openFinding`, always this value, sorted by `firstSeenAtMs`. */
+export const FINDINGS_INDEX = "findings";
+export const OPEN_FINDINGS_PARTITION = "OPEN";
+const FINDINGS_PREFIX = "FINDINGS#";
+const OPEN_PREFIX = "OPEN#";
+const CLOSED_PREFIX = "CLOSED#";
+export const VERIFIED_PREFIX = "VERIFIED#";
 
 export function registryTable(documents: DynamoDBDocumentClient, name: string) {
   return new Table({
@@ -155,6 +167,80 @@ export function destructionEntity(table: RegistryTable) {
     }: Pick<DestructionRecord, "confirmedGoneAtMs"> & Readonly<Record<"tenantId" | "keyName", string>>) => ({
       pk: `${TENANT_PREFIX}${tenantId}`,
       sk: `DESTROYED#${keyName}#${String(confirmedGoneAtMs).padStart(15, "0")}`,
+    }),
+  });
+}
+
+/** Where a finding is kept: with its tenant, or `-` for what belongs to no tenant of the registry. */
+export interface FindingPlace {
+  readonly owner: string;
+  readonly findingId: string;
+  /** Absent while it is open. */
+  readonly closedAtMs?: number | undefined;
+}
+
+/** Of an owner's open findings, or closed ones: the partition, and how its sort keys begin. */
+export function findingsOf(owner: string, kind: "open" | "closed") {
+  return { pk: `${FINDINGS_PREFIX}${owner}`, prefix: kind === "open" ? OPEN_PREFIX : CLOSED_PREFIX };
+}
+
+export function findingKey({ owner, findingId, closedAtMs }: FindingPlace) {
+  const closed = closedAtMs === undefined ? undefined : String(closedAtMs).padStart(15, "0");
+  const sk = closed === undefined ? `${OPEN_PREFIX}${findingId}` : `${CLOSED_PREFIX}${closed}#${findingId}`;
+  return { pk: `${FINDINGS_PREFIX}${owner}`, sk };
+}
+
+export function findingEntity(table: RegistryTable) {
+  return new Entity({
+    name: "Finding",
+    table,
+    timestamps: false,
+    schema: item({
+      owner: string().key(),
+      findingId: string().key(),
+      // Part of the sort key of a closed one, and no attribute of an open one.
+      closedAtMs: number().key().optional(),
+      // Only of an open one: so it is in the index of what is open.
+      openFinding: string().optional(),
+      ruleId: string(),
+      severity: string(),
+      tenantId: string().optional(),
+      keyName: string().optional(),
+      resource: string(),
+      expected: string(),
+      seen: string(),
+      firstSeenAtMs: number(),
+      lastSeenAtMs: number(),
+    }),
+    computeKey: (place: FindingPlace) => findingKey(place),
+  });
+}
+
+export function verifiedKeyEntity(table: RegistryTable) {
+  return new Entity({
+    name: "VerifiedKey",
+    table,
+    timestamps: false,
+    schema: item({
+      tenantId: string().key(),
+      keyName: string().key(),
+      verifiedAtMs: number(),
+      grantsReadAtMs: number().optional(),
+      rotationsReadAtMs: number().optional(),
+      // Not at the top: the index of keys by ARN would take this for a key.
+      attributes: map({
+        keyArn: string(),
+        nistState: string(),
+        fipsLevel: string().optional(),
+        lastRotatedAtMs: number().optional(),
+        nextRotationAtMs: number().optional(),
+        rotationsOnRequest: number().optional(),
+        grants: number().optional(),
+      }).optional(),
+    }),
+    computeKey: ({ tenantId, keyName }: { tenantId: string; keyName: string }) => ({
+      pk: `${TENANT_PREFIX}${tenantId}`,
+      sk: `${VERIFIED_PREFIX}${keyName}`,
     }),
   });
 }

@@ -1,28 +1,23 @@
 /** What the worker would do for a tenant key now: the same observe and plan, and nothing applied. */
 import {
   type DesiredTenantKey,
-  desiredTenantKey,
   type KeyArn,
   type KeyName,
   type KeyRecord,
   type KeyState,
   type KeyTarget,
   keysSeen,
-  keyTarget,
   needRole,
   type ObservedTenantKey,
-  offboardingOf,
   type Plan,
   plan,
   planOwnKey,
-  profileInForce,
-  profileOf,
   type RoleArn,
   recordedKeys,
   type TenantId,
-  TenantKeysError,
 } from "@tenantkeys/core";
 import type { Clients } from "../clients.ts";
+import { declaredState } from "../declared-state.ts";
 import { observeTenantKey } from "../observer.ts";
 import type { Registry } from "../registry.ts";
 import type { Run } from "../run.ts";
@@ -61,19 +56,11 @@ export async function planTenantKey(
   tenantId: TenantId,
   keyName: KeyName,
 ): Promise<TenantKeyPlan> {
-  const { registry, context, settings } = ports;
+  const { registry } = ports;
   const [record, tenant] = await Promise.all([registry.get(run, tenantId, keyName), registry.getTenant(run, tenantId)]);
-  const profileName = profileOf(settings, keyName, record?.profile);
-  const profile = profileInForce(settings.profiles, { ...record, profile: profileName });
-  if (profile === undefined) {
-    const message = `key "${keyName}" of tenant ${tenantId} has profile "${profileName}", which this stage doesn't have`;
-    throw new TenantKeysError("settings_invalid", message, { tenantId, keyName, step: "plan" });
-  }
-  const desired = desiredTenantKey(context, tenantId, keyName, profile);
-  const observed = await observeTenantKey(ports.observing, run, desired, record ?? { attempts: [] });
   const nowMs = run.clock.nowMs();
-  const rules = { ...profile, approvalPrincipal: settings.approvalPrincipal };
-  const target = keyTarget(tenant, offboardingOf(tenant, rules, record, nowMs));
+  const { desired, target } = declaredState(ports, tenantId, keyName, { record, tenant }, nowMs);
+  const observed = await observeTenantKey(ports.observing, run, desired, record ?? { attempts: [] });
   const roleIsNeeded = target === "deleted" && needRole(await registry.keysOfTenant(run, tenantId), keyName, nowMs);
   const planned = planOf(desired, observed, record, roleIsNeeded, target, nowMs);
   return { tenantId, keyName, record, observed: summarize(observed), plan: planned };

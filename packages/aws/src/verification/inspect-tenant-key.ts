@@ -14,25 +14,17 @@ import {
   replicaArn,
 } from "@tenantkeys/core";
 import type { Clients } from "../clients.ts";
-import { findKeysByTags } from "../keys.ts";
 import { readAliasTarget } from "./alias-target.ts";
 import { inspectKey, type KeyDepth } from "./inspect-key.ts";
 import { inspectRole } from "./inspect-role.ts";
 import type { InspectionDepth, VerifyPorts } from "./ports.ts";
-import { type Reader, reading } from "./reading.ts";
+import type { Reader } from "./reading.ts";
 
 /** Read in bulk for many tenants at once, and so a few minutes old. */
 export interface BulkFacts {
   readonly aliasTarget: KeyArn | undefined;
-  readonly taggedKeyArns: readonly KeyArn[];
-  /** Of the role that the tenant's sessions are of: in role mode `session-tag` the shared one. */
+  /** The tenant's own role, by its name: in role mode `session-tag` one that an earlier mode left. */
   readonly role: InspectedRole | undefined;
-}
-
-export interface TenantKeyInspection {
-  readonly inspected: InspectedTenantKey;
-  /** Keys with this tenant key's tags. What of them isn't recorded is only found this way. */
-  readonly tagged: Reading<readonly KeyArn[]>;
 }
 
 interface ToInspect {
@@ -45,28 +37,23 @@ interface ToInspect {
 
 type InspectPorts = Pick<VerifyPorts, "observing" | "observingIn" | "quota" | "context">;
 
-/** Strangers among the keys that are looked at. More would mean that something loops. */
-const OTHER_KEYS_MAX = 20;
-
 /** @throws TenantKeysError only what ends the whole check (`reading`) */
 export async function inspectTenantKey(
   ports: InspectPorts,
   reader: Reader,
   toInspect: ToInspect,
-): Promise<TenantKeyInspection> {
+): Promise<InspectedTenantKey> {
   const { desired, record, depth, bulk } = toInspect;
-  const [role, aliasTarget, tagged, recordedKeys] = await Promise.all([
-    bulk === undefined ? inspectRole(ports.observing, reader, desired.role.name) : known(bulk.role),
+  const [role, aliasTarget, recorded] = await Promise.all([
+    bulk === undefined ? inspectRole(ports.observing, reader, desired.ownRole.name) : known(bulk.role),
     bulk === undefined ? aliasOf(ports, reader, toInspect) : known(bulk.aliasTarget),
-    bulk === undefined ? readTagged(ports, reader, desired) : known(bulk.taggedKeyArns),
     Promise.all(recordedArns(record).map((keyArn) => inspectOwn(ports, reader, record, keyArn, depth))),
   ]);
-  const recorded = recordedKeys[0];
-  const [others, replicas] = await Promise.all([
-    inspectOthers(ports, reader, record, aliasTarget, tagged),
-    inspectReplicas(ports, reader, toInspect, recorded),
+  const [aliased, replicas] = await Promise.all([
+    inspectAliased(ports, reader, record, aliasTarget),
+    inspectReplicas(ports, reader, toInspect, recorded[0]),
   ]);
-  return { inspected: { role, aliasTarget, keys: [...recordedKeys, ...others], replicas }, tagged };
+  return { role, aliasTarget, keys: [...recorded, ...aliased], replicas };
 }
 
 async function known<T>(value: T): Promise<Reading<T>> {
@@ -90,14 +77,6 @@ async function aliasOf(
   return readAliasTarget(observing, reader, sought);
 }
 
-function readTagged(
-  { observing }: InspectPorts,
-  reader: Reader,
-  desired: DesiredTenantKey,
-): Promise<Reading<readonly KeyArn[]>> {
-  return reading(reader, "tag:GetResources", () => findKeysByTags(observing, reader.run, desired.keyOwnership));
-}
-
 function inspectOwn(
   ports: InspectPorts,
   reader: Reader,
@@ -113,24 +92,19 @@ function inspectOwn(
   return inspectKey(clientsIn(ports, parseRegion(region ?? "")), reader, keyArn, { ...depth, rotations, parts });
 }
 
-/** The alias's key and tagged ones. One that the tagging index still lists, and that is gone, is none. */
-async function inspectOthers(
-  { observing, context }: InspectPorts,
+/** A key that isn't the tenant's, and that its alias leads to: whether it is dying is all that matters. */
+async function inspectAliased(
+  { observing }: InspectPorts,
   reader: Reader,
   record: KeyRecord,
   aliasTarget: Reading<KeyArn | undefined>,
-  tagged: Reading<readonly KeyArn[]>,
 ): Promise<readonly InspectedKey[]> {
-  const aliased = aliasTarget.kind === "read" && aliasTarget.value !== undefined ? [aliasTarget.value] : [];
-  const arns = new Set([...aliased, ...(tagged.kind === "read" ? tagged.value : [])]);
-  for (const keyArn of recordedArns(record)) arns.delete(keyArn);
-  const here = [...arns].filter((keyArn) => keyArn.includes(`:${context.region}:`)).slice(0, OTHER_KEYS_MAX);
-  const depth: KeyDepth = { grants: false, rotations: false, parts: "without-rotation" };
-  const found = await Promise.all(here.map((keyArn) => inspectKey(observing, reader, keyArn, depth)));
-  return found.filter(({ kind }) => kind === "present");
+  const target = aliasTarget.kind === "read" ? aliasTarget.value : undefined;
+  if (target === undefined || recordedArns(record).includes(target)) return [];
+  return [await inspectKey(observing, reader, target, { grants: false, rotations: false, parts: "description" })];
 }
 
-/** In every Region of the profile, and in every other that KMS lists. */
+/** In every Region of the profile, and in every other that the record names or KMS lists. */
 async function inspectReplicas(
   ports: InspectPorts,
   reader: Reader,
@@ -141,7 +115,8 @@ async function inspectReplicas(
   if (keyArn === undefined || record.state === "destroyed" || !hasReplicas(keyArn)) return [];
   const description = primary?.kind === "present" ? primary.description : undefined;
   const listed = description?.kind === "read" ? (description.value.replicaRegions ?? []) : [];
-  const regions = new Set<Region>([...desired.replicaRegions, ...listed]);
+  const recorded = (record.replicas ?? []).map(({ region }) => region);
+  const regions = new Set<Region>([...desired.replicaRegions, ...recorded, ...listed]);
   return Promise.all([...regions].map((region) => inspectReplica(ports, reader, desired, keyArn, region, depth)));
 }
 

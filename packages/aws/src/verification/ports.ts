@@ -14,6 +14,7 @@ import type { Clients } from "../clients.ts";
 import type { Publisher } from "../publisher.ts";
 import type { Registry } from "../registry.ts";
 import type { Run } from "../run.ts";
+import type { StatusStore } from "./status-store.ts";
 
 export type { FindingChanges, FindingScope } from "@tenantkeys/core";
 
@@ -39,6 +40,7 @@ export interface VerifyPorts {
   readonly observingIn: (region: string) => Clients;
   readonly registry: Registry;
   readonly findings: FindingStore;
+  readonly statuses: StatusStore;
   readonly publisher: Publisher;
   readonly quota: QuotaShare;
   readonly settings: StageSettings;

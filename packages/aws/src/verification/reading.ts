@@ -34,7 +34,7 @@ export async function reading<T>(
   } catch (error) {
     const narrowed = narrowAwsError(error, operation);
     if (ENDS_THE_CHECK.includes(narrowed.code) || narrowed.details.step === "sts:AssumeRole") throw narrowed;
-    if (OPERATION_UNKNOWN.includes(errorName(error))) return { kind: "skipped" };
+    if (OPERATION_UNKNOWN.includes(errorName(error))) return { kind: "unsupported" };
     const failed = narrowed.details.step ?? operation;
     return { kind: isDenial(narrowed) ? "denied" : "failed", operation: failed, reason: narrowed.message };
   }

@@ -10,11 +10,13 @@ import type { KeyState, ObservedRole } from "../observed-state.ts";
  * - `read`: AWS's answer
  * - `denied`: AWS refused it · `failed`: it failed for another reason: either way, the check couldn't be made
  * - `skipped`: not asked this time, on purpose; nothing follows from it
+ * - `unsupported`: this endpoint, an emulator's, doesn't have the operation; asking again would be in vain
  */
 export type Reading<T> =
   | { readonly kind: "read"; readonly value: T }
   | { readonly kind: "denied" | "failed"; readonly operation: string; readonly reason: string }
-  | { readonly kind: "skipped" };
+  | { readonly kind: "skipped" }
+  | { readonly kind: "unsupported" };
 
 /** https://docs.aws.amazon.com/kms/latest/APIReference/API_KeyMetadata.html. Times are epoch milliseconds. */
 export interface KeyDescription {
@@ -84,7 +86,7 @@ export interface InspectedTenantKey {
   readonly role: Reading<InspectedRole | undefined>;
   /** The key that the alias leads to; undefined where there is no such alias. */
   readonly aliasTarget: Reading<KeyArn | undefined>;
-  /** The recorded key, those that it replaced, the alias's, and any other with this tenant key's tags: each once. */
+  /** The recorded key, those that it replaced, and the alias's, of which only the description is read: each once. */
   readonly keys: readonly InspectedKey[];
   readonly replicas: readonly InspectedReplica[];
 }

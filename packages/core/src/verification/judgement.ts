@@ -45,6 +45,7 @@ export function whenRead<T>(
 ): Judgement {
   if (reading.kind === "read") return judge(reading.value);
   if (reading.kind === "skipped") return notJudged([...rules, "could-not-verify"]);
+  if (reading.kind === "unsupported") return notJudged(rules);
   const { kind, operation, reason } = reading;
   return { findings: [], unjudged: rules, unread: [{ kind, resource, operation, reason }] };
 }

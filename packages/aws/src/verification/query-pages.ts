@@ -1,0 +1,35 @@
+/** Items of one query of the registry, page by page. */
+import { QueryCommand, type QueryCommandInput } from "@aws-sdk/lib-dynamodb";
+import { TenantKeysError } from "@tenantkeys/core";
+import type { Clients } from "../clients.ts";
+import { narrowAwsError } from "../narrow-error.ts";
+import type { Run } from "../run.ts";
+
+export interface QueryPage extends Omit<QueryCommandInput, "TableName" | "ExclusiveStartKey"> {
+  readonly pagesMax: number;
+}
+
+/** @throws TenantKeysError `aws_unexpected` where there are more pages than `pagesMax` */
+export async function* queryPages(
+  clients: Clients,
+  run: Run,
+  tableName: string,
+  { pagesMax, ...query }: QueryPage,
+): AsyncGenerator<Record<string, unknown>, void, undefined> {
+  const step = "dynamodb:Query";
+  let startKey: Record<string, unknown> | undefined;
+  for (let page = 0; page < pagesMax; page++) {
+    const command = new QueryCommand({
+      ...query,
+      TableName: tableName,
+      ...(startKey === undefined ? {} : { ExclusiveStartKey: startKey }),
+    });
+    const answer = await clients.documents.send(command, { abortSignal: run.signal }).catch((error) => {
+      throw narrowAwsError(error, step);
+    });
+    yield* answer.Items ?? [];
+    startKey = answer.LastEvaluatedKey;
+    if (startKey === undefined) return;
+  }
+  throw new TenantKeysError("aws_unexpected", `${step}: more than ${pagesMax} pages`, { step });
+}
