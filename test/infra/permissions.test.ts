@@ -12,6 +12,8 @@ const BOUNDARY = "tenantkeys-dev-tenant-boundary policy";
 const EVERY_RESOURCE: Readonly<Record<string, string>> = {
   [`${PROVISIONER}: MakeKeysOfThisStage`]: "a key has no ARN before it is made; the request's stage tag narrows it",
   [`${PROVISIONER}: FindKeysByTag`]: "tag:GetResources knows no narrower resource; it reads names and tags only",
+  [`${AUDITOR}: ListAliases`]: "kms:ListAliases is allowed by IAM alone, on no narrower resource; it reads names",
+  [`${AUDITOR}: ListRolesInBulk`]: "iam:GetAccountAuthorizationDetails knows no narrower resource; it reads roles",
   [`${AUDITOR}: FindKeysByTag`]: "tag:GetResources knows no narrower resource; it reads names and tags only",
   [`${BOUNDARY}: TouchDataAtMost`]:
     "a boundary grants nothing, and where tenants' data lies is the application's business",
@@ -241,13 +243,18 @@ describe("the auditor's role", () => {
     ]);
   });
 
-  test("reads, changes nothing, and has no right on any key: the keys' own policies let it look", () => {
+  test("reads, changes nothing, and may of keys only ask whether they are there: their own policies let it look", () => {
     expect(actionsOf(AUDITOR).toSorted()).toEqual([
+      "iam:GetAccountAuthorizationDetails",
       "iam:GetRole",
       "iam:GetRolePolicy",
+      "iam:ListAttachedRolePolicies",
       "iam:ListRolePolicies",
+      "kms:DescribeKey",
+      "kms:ListAliases",
       "tag:GetResources",
     ]);
+    expect(allowing(AUDITOR, /^kms:DescribeKey$/)[0]?.Resource).toEqual([`arn:aws:kms:${REGION}:${ACCOUNT_ID}:key/*`]);
   });
 });
 
