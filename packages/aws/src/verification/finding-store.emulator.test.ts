@@ -167,24 +167,36 @@ describe("a finding", () => {
     expect(await store.history(newRun(), tenantId, 1)).toEqual(history.slice(0, 1));
   });
 
-  test("that two checks see at the same moment is stored once, and closed once", async () => {
-    const both = () => Promise.all([found("key-disabled"), found("key-disabled")].map((one) => record([one])));
-    const record = (findings: readonly Finding[]) => store.record(newRun(), scope(), findings);
-    await both();
-    expect(await store.openOfTenant(newRun(), tenantId)).toHaveLength(1);
-    nowMs += HOUR_MS;
-    await Promise.all([record([]), record([])]);
-    expect(await store.openOfTenant(newRun(), tenantId)).toEqual([]);
-    expect(await store.history(newRun(), tenantId, 10)).toHaveLength(1);
+  /** A check during which, after it has told what it is about to store, another one runs from its beginning to its end. */
+  async function overtaken(findings: readonly Finding[], overtaking: readonly Finding[]): Promise<void> {
+    const publishReply = async () => {
+      nowMs += HOUR_MS;
+      await store.record(newRun(), scope(), overtaking);
+    };
+    const ports = { clients, tableName: NAMES.registryTable, stage: STAGE, publisher: { publishReply } };
+    await createFindingStore(ports).record(newRun(), scope(), findings);
+  }
+
+  test("that two checks see at the same moment is opened by one of them", async () => {
+    const firstMs = nowMs;
+    await overtaken([found("key-disabled")], [found("key-disabled")]);
+    const open = await store.openOfTenant(newRun(), tenantId);
+    expect(open.map(({ firstSeenAtMs }) => firstSeenAtMs)).toEqual([firstMs + HOUR_MS]);
   });
 
-  test("that another check closed meanwhile isn't brought back by who saw it before", async () => {
-    const raced = { ...found("key-disabled"), resource: "raced" };
-    await store.record(newRun(), scope(), [raced]);
-    const late = store.record(newRun(), scope(), [raced]);
-    await Promise.all([late, store.record(newRun(), scope(), [])]);
-    const [open, history] = [await store.openOfTenant(newRun(), tenantId), await store.history(newRun(), tenantId, 9)];
-    expect(open.length + history.length).toBe(1);
+  test("that two checks miss at the same moment is closed by one of them", async () => {
+    await store.record(newRun(), scope(), [found("key-disabled")]);
+    await overtaken([], []);
+    expect(await store.openOfTenant(newRun(), tenantId)).toEqual([]);
+    const history = await store.history(newRun(), tenantId, 10);
+    expect(history.map(({ closedAtMs }) => closedAtMs)).toEqual([nowMs]);
+  });
+
+  test("that another check closed meanwhile isn't brought back by one that saw it before", async () => {
+    await store.record(newRun(), scope(), [found("key-disabled")]);
+    await overtaken([found("key-disabled"), found("alias-missing")], []);
+    const open = await store.openOfTenant(newRun(), tenantId);
+    expect(open.map(({ ruleId }) => ruleId)).toEqual(["alias-missing"]);
   });
 
   test("of no tenant is kept apart, and found by who lists what is open", async () => {
