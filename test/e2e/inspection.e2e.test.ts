@@ -175,7 +175,7 @@ describe("the account's bulk list of roles", () => {
     const { verdict } = await verify("bulky", { aliasTarget: keyOf("bulky"), role });
     expect(verdict.findings).toEqual([]);
 
-    const more = policyDocument([{ Sid: "More", Effect: "Allow", Action: "s3:GetObject", Resource: "*" }]);
+    const more = policyDocument([{ Sid: "More", Effect: "Allow", Action: "kms:Decrypt", Resource: "*" }]);
     const wider = { RoleName, PolicyName: "more", PolicyDocument: JSON.stringify(more) };
     await stage.iam.send(new PutRolePolicyCommand(wider));
     expect(rulesOf((await verify("bulky")).verdict.findings)).toEqual(["role-policy-foreign"]);
