@@ -228,10 +228,10 @@ test.each([
         expect({ open, found: findings.length > 0 }).toEqual({ open, found: true });
       } else if (findings.length === 0) clean++;
     }),
-    { numRuns: 1500 },
+    { numRuns: 1000 },
   );
-  expect(reached).toBeGreaterThan(150);
-  expect(clean).toBeGreaterThan(150);
+  expect(reached).toBeGreaterThan(100);
+  expect(clean).toBeGreaterThan(100);
 });
 
 test("as desired, in every target and profile, the worker has nothing to do and nothing is found", () => {
@@ -298,10 +298,10 @@ test("whatever the worker would do or refuse on a replica is a finding", () => {
         expect({ open, found: findings.length > 0 }).toEqual({ open, found: true });
       } else if (findings.length === 0) clean++;
     }),
-    { numRuns: 1000 },
+    { numRuns: 600 },
   );
-  expect(reached).toBeGreaterThan(100);
-  expect(clean).toBeGreaterThan(100);
+  expect(reached).toBeGreaterThan(60);
+  expect(clean).toBeGreaterThan(60);
 });
 
 test("of a policy that lets a stranger in the finding is critical, whatever else is wrong", () => {

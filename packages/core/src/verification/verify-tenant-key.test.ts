@@ -716,6 +716,31 @@ test("the texts of a finding are short, however many grants a key has", () => {
   ).toMatch(/; and 1 more$/);
 });
 
+describe("a dead principal hides no living one", () => {
+  const beside = (principal: unknown, changes: object = {}) => {
+    const statement = { Effect: "Allow", Principal: principal, Action: "kms:Decrypt", Resource: "*", ...changes };
+    const policy = { ...DESIRED.admittedPolicy, Statement: [...DESIRED.admittedPolicy.Statement, statement] };
+    return rulesFound({ key: { policy: read(policy) } });
+  };
+
+  it.each([
+    [{ AWS: [DEAD_ID, STRANGER] }],
+    [{ AWS: DEAD_ID, Service: "s3.amazonaws.com" }],
+    [{ AWS: [DEAD_ID, { odd: true }] }],
+    [{ AWS: [DEAD_ID, "*"] }],
+  ])("in %j", (principal) => {
+    expect(beside(principal)).toEqual(["key-policy-not-contained"]);
+  });
+
+  it("where the dead one is left out by name", () => {
+    expect(beside(undefined, { NotPrincipal: { AWS: DEAD_ID } })).toEqual(["key-policy-not-contained"]);
+  });
+
+  it("and alone lets nobody in", () => {
+    expect(beside({ AWS: DEAD_ID })).toEqual(["dead-principal"]);
+  });
+});
+
 describe("reads that weren't made", () => {
   const unread = (changes: Changes) => {
     const { findings, unjudged } = verifyTenantKey(exampleInput(changes));
