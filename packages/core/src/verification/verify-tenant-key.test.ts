@@ -871,6 +871,17 @@ describe("work that is under way", () => {
     expect(rulesFound({ ...open, record: { state: "suspended" }, tenant: lately })).toEqual(["key-open"]);
   });
 
+  it("gives one to the resumption of a suspension that was refused half way", () => {
+    const halfWay = (minutes: number) =>
+      rulesFound({
+        description: { state: "Disabled" },
+        record: { disablingSinceMs: NOW_MS - HOUR_MS },
+        tenant: { updatedAtMs: NOW_MS - minutes * MINUTE_MS },
+      });
+    expect(halfWay(15)).toEqual([]);
+    expect(halfWay(16)).toEqual(["key-disabled"]);
+  });
+
   it("says nothing of a key's state between two", () => {
     const { findings, unjudged } = verifyTenantKey(exampleInput({ description: { state: "Updating" } }));
     expect(findings).toEqual([]);

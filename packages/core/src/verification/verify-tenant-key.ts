@@ -80,7 +80,9 @@ const CARRYING_OUT_MS = DAY_MS / 96;
 function isInHand({ record, tenant, target, nowMs }: Facts): boolean {
   if (record.leaseUntilMs > nowMs) return true;
   const isMade = record.state !== "provisioning" && record.state !== "failed";
-  const isReached = STATES_OF_TARGET[target].includes(record.state);
+  // A suspension that was refused half way keeps the state: its resumption finds a disabled key of an active record.
+  const isHalfWay = target === "usable" && record.disablingSinceMs !== undefined;
+  const isReached = STATES_OF_TARGET[target].includes(record.state) && !isHalfWay;
   const declaredAtMs = Math.max(record.updatedAtMs, tenant?.updatedAtMs ?? 0);
   return isMade && !isReached && nowMs <= declaredAtMs + CARRYING_OUT_MS;
 }
