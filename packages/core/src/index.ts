@@ -43,6 +43,7 @@ export * from "./verification/reconcile-findings.ts";
 export * from "./verification/request-quotas.ts";
 export * from "./verification/rules/grants.ts";
 export * from "./verification/shared-role.ts";
+export * from "./verification/metric-names.ts";
 export * from "./verification/verdict.ts";
 export * from "./verification/verify-tenant-key.ts";
 export * from "./worker-settings.ts";

@@ -1,0 +1,41 @@
+/**
+ * Every metric of a stage. The stage is the only dimension: CloudWatch bills each combination of a name and dimensions as
+ * a metric of its own, and a tenant's id in it would also tell the account's monitoring who the tenants are.
+ */
+import type { Severity } from "./finding-rules.ts";
+
+export const METRIC_NAMESPACE = "tenantkeys";
+export const STAGE_DIMENSION = "Stage";
+
+/** Open findings by severity, counted when a sweep ends. */
+export const FINDINGS_METRICS = {
+  information: "FindingsInformation",
+  low: "FindingsLow",
+  medium: "FindingsMedium",
+  high: "FindingsHigh",
+  critical: "FindingsCritical",
+} as const satisfies Readonly<Record<Severity, string>>;
+
+/** What the guard and the end of a sweep put, as counts except where the name says a unit. */
+export const VERIFICATION_METRICS = {
+  /** Open findings of `key-pending-deletion-unintended`. */
+  unintendedDeletions: "UnintendedDeletions",
+  /** Open findings of `rotation-overdue`. */
+  overdueRotations: "OverdueRotations",
+  /** Reads that AWS refused. */
+  readsDenied: "ReadsDenied",
+  /** Open findings of `could-not-verify`, `sweep-incomplete` and `region-not-covered`. */
+  couldNotVerify: "CouldNotVerify",
+  /** 1 at the end of each sweep, so that a missing one is missing data. */
+  sweepCompleted: "SweepCompleted",
+  sweepSeconds: "SweepSeconds",
+  tenantsVerified: "TenantsVerified",
+} as const;
+
+/** What the worker writes into its log in CloudWatch's embedded metric format. */
+export const PROVISIONING_METRICS = {
+  /** 1 for each event whose work was given up for good. */
+  provisioningFailed: "ProvisioningFailed",
+  /** From the time of the sign-up's event to the key being in use, in seconds. */
+  signUpToActiveSeconds: "SignUpToActiveSeconds",
+} as const;
