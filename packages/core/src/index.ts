@@ -37,6 +37,7 @@ export * from "./tenant-record.ts";
 export * from "./trust-policy.ts";
 export * from "./verification/finding.ts";
 export * from "./verification/finding-rules.ts";
+export * from "./verification/guard-pattern.ts";
 export * from "./verification/inspection.ts";
 export * from "./verification/inventory.ts";
 export * from "./verification/reconcile-findings.ts";

@@ -34,8 +34,8 @@ export const VERIFICATION_METRICS = {
 
 /** What the worker writes into its log in CloudWatch's embedded metric format. */
 export const PROVISIONING_METRICS = {
-  /** 1 for each event whose work was given up for good. */
+  /** 1 for each event that was refused or given up to the dead-letter queue. */
   provisioningFailed: "ProvisioningFailed",
-  /** From the time of the sign-up's event to the key being in use, in seconds. */
+  /** From a sign-up reaching the queue to its keys being in use, in seconds. */
   signUpToActiveSeconds: "SignUpToActiveSeconds",
 } as const;
