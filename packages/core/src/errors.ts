@@ -171,6 +171,11 @@ const ERROR_RULES = {
     nextAction: "Name a readable file or directory of events, or - for standard input.",
   },
   record_invalid: { retryable: false, nextAction: "Look at the registry item named: it isn't as tenantkeys wrote it." },
+  aws_event_unreadable: {
+    retryable: false,
+    nextAction:
+      "Look at the message in the verification queue's dead letters, and verify the key that it is about: tenantkeys verify. Report a form of AWS's that tenantkeys doesn't know.",
+  },
 } as const satisfies Record<string, ErrorRule>;
 
 export type ErrorCode = keyof typeof ERROR_RULES;

@@ -57,6 +57,12 @@ test.each([
   ["serviceGrants", [true, false], [0]],
   ["outsideAccounts", [[], accounts(10)], [accounts(11), ["44445555666"], ["*"], ["444455556666", "444455556666"]]],
   ["administratorRoleArns", [[], longRoleArns(5)], [longRoleArns(6), ["*"], [longRoleArns(1), longRoleArns(1)].flat()]],
+  ["usesPerMinuteMax", [1, 1_000_000], [0, 1_000_001, "many"]],
+  [
+    "useSourceCidrs",
+    [[], ["10.0.0.0/8", "2001:db8::/32", "192.0.2.7/32", "::ffff:192.0.2.0/120"]],
+    [["10.0.0.0"], ["999.0.0.0/8"], ["10.0.0.0/33"], [":::/8"], ["2001:db8::/129"], ["anywhere"]],
+  ],
   ["keySpec", KEY_SPECS, ["RSA_1024", "SM2", "symmetric"]],
   ["origin", ["AWS_KMS", "EXTERNAL"], ["aws_kms", "IMPORTED"]],
   ["replicaRegions", [[], REGIONS.slice(1)], [REGIONS, ["europe"], ["eu-west-2", "eu-west-2"], ["*"]]],

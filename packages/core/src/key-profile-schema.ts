@@ -18,8 +18,8 @@ const OUTSIDE_ACCOUNTS_MAX = 10;
 const ADMINISTRATOR_ROLES_MAX = 5;
 const REPLICA_REGIONS_MAX = 5;
 const USE_SOURCE_CIDRS_MAX = 20;
-const CIDR_PATTERN =
-  /^(?:\d{1,3}(?:\.\d{1,3}){3}\/(?:[0-9]|[12][0-9]|3[0-2])|[0-9a-fA-F:]{2,39}\/(?:[0-9]|[1-9][0-9]|1[01][0-9]|12[0-8]))$/;
+/** A block that can't be read would make every use of the key an unusual one. */
+const isCidr = (value: string) => z.cidrv4().safeParse(value).success || z.cidrv6().safeParse(value).success;
 
 /** Everything may be left out: key-profile.ts fills it in. */
 export const keyProfileSchema = z
@@ -57,7 +57,7 @@ export const keyProfileSchema = z
     usesPerMinuteMax: z.optional(wholeNumber(1, 1_000_000)),
     useSourceCidrs: z.optional(
       z
-        .array(z.string().check(z.regex(CIDR_PATTERN, "expected a CIDR block such as 10.0.0.0/8 or 2001:db8::/32")))
+        .array(z.string().check(z.refine(isCidr, "expected a CIDR block such as 10.0.0.0/8 or 2001:db8::/32")))
         .check(z.maxLength(USE_SOURCE_CIDRS_MAX), noneTwice),
     ),
   })

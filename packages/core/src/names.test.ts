@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseAttemptId, parseKeyName, parseStage, parseTenantId } from "./ids.ts";
+import { parseAccountId, parseAttemptId, parseKeyName, parseStage, parseTenantId } from "./ids.ts";
 import {
   aliasName,
   hasTags,
@@ -9,6 +9,8 @@ import {
   rolePolicyName,
   stageArns,
   stageNames,
+  tenantKeyOfAlias,
+  tenantOfRole,
   tenantRoleArn,
   tenantRoleName,
   tenantRolePath,
@@ -136,4 +138,38 @@ test("hasTags overlooks further tags and no missing or different one", () => {
   expect(hasTags({ "tenantkeys:stage": "dev" }, wanted)).toBe(false);
   expect(hasTags({ ...wanted, "tenantkeys:tenant": "globex" }, wanted)).toBe(false);
   expect(hasTags({}, wanted)).toBe(false);
+});
+
+test("an alias's name says whose key it is, for every tenant key, and in its own stage only", () => {
+  fc.assert(
+    fc.property(stages, stages, tenantIds, keyNames, (stage, other, tenantId, keyName) => {
+      const name = aliasName(stage, tenantId, keyName);
+      expect(tenantKeyOfAlias(stage, name)).toEqual({ tenantId, keyName });
+      if (other !== stage) expect(tenantKeyOfAlias(other, name)).toBeUndefined();
+    }),
+  );
+});
+
+test.each([
+  "alias/tenantkeys/dev/acme",
+  "alias/tenantkeys/dev/acme/default/more",
+  "alias/tenantkeys/dev/Acme/default",
+  "alias/tenantkeys/dev/acme/",
+  "alias/aws/s3",
+  "tenantkeys/dev/acme/default",
+  "",
+])("an alias %j is no tenant's", (name) => {
+  expect(tenantKeyOfAlias(DEV, name)).toBeUndefined();
+});
+
+test("a role's ARN says whose it is, in its own stage and account only", () => {
+  fc.assert(
+    fc.property(stages, stages, tenantIds, (stage, other, tenantId) => {
+      const arn = tenantRoleArn(ACCOUNT_ID, stage, tenantId);
+      expect(tenantOfRole(ACCOUNT_ID, stage, arn)).toBe(tenantId);
+      expect(tenantOfRole(parseAccountId("444455556666"), stage, arn)).toBeUndefined();
+      if (other !== stage) expect(tenantOfRole(ACCOUNT_ID, other, arn)).toBeUndefined();
+    }),
+  );
+  expect(tenantOfRole(ACCOUNT_ID, DEV, "")).toBeUndefined();
 });

@@ -1,5 +1,17 @@
 /** Every name this project gives to something in AWS, and the tags that say whose it is. Names are never guessed elsewhere. */
-import type { AccountId, AliasName, AttemptId, KeyName, PolicyArn, Region, RoleArn, Stage, TenantId } from "./ids.ts";
+import {
+  type AccountId,
+  type AliasName,
+  type AttemptId,
+  KEY_NAME_PATTERN,
+  type KeyName,
+  type PolicyArn,
+  type Region,
+  type RoleArn,
+  type Stage,
+  TENANT_ID_PATTERN,
+  type TenantId,
+} from "./ids.ts";
 
 export type Tags = Readonly<Record<string, string>>;
 
@@ -15,6 +27,24 @@ export const ENCRYPTION_CONTEXT_KEY = "tenant";
 /** `alias/tenantkeys/{stage}/{tenantId}/{keyName}`: at most 107 of KMS's 256 characters. */
 export function aliasName(stage: Stage, tenantId: TenantId, keyName: KeyName): AliasName {
   return `alias/tenantkeys/${stage}/${tenantId}/${keyName}` as AliasName;
+}
+
+/** Whose alias of this stage it is; undefined of any other name. */
+export function tenantKeyOfAlias(
+  stage: Stage,
+  name: string,
+): { readonly tenantId: TenantId; readonly keyName: KeyName } | undefined {
+  const [prefix, project, itsStage, tenantId, keyName, ...more] = name.split("/");
+  if (prefix !== "alias" || project !== "tenantkeys" || itsStage !== stage || more.length > 0) return undefined;
+  if (!TENANT_ID_PATTERN.test(tenantId ?? "") || !KEY_NAME_PATTERN.test(keyName ?? "")) return undefined;
+  return { tenantId: tenantId as TenantId, keyName: keyName as KeyName };
+}
+
+/** Whose own role of this stage it is; undefined of any other role. */
+export function tenantOfRole(accountId: AccountId, stage: Stage, roleArn: string): TenantId | undefined {
+  const prefix = tenantRoleArn(accountId, stage, "" as TenantId);
+  const tenantId = roleArn.startsWith(prefix) ? roleArn.slice(prefix.length) : "";
+  return TENANT_ID_PATTERN.test(tenantId) ? (tenantId as TenantId) : undefined;
 }
 
 /** `/tenantkeys/{stage}/`: the only path under which the provisioner may make roles. */
