@@ -1,5 +1,13 @@
 /** Events as EventBridge delivers them to a queue, for what goes there without it: the worker knows one form only. */
-import { type AccountId, type KeyName, REPLY_SOURCE, type Region, type Stage, type TenantId } from "@tenantkeys/core";
+import {
+  type AccountId,
+  type KeyName,
+  REPLY_SOURCE,
+  type Region,
+  type RuleId,
+  type Stage,
+  type TenantId,
+} from "@tenantkeys/core";
 
 /** An event as it is given to a bus. */
 export interface OutgoingEvent {
@@ -40,5 +48,18 @@ export function reviewEvent(
     source: REPLY_SOURCE,
     "detail-type": "TenantKeyReviewDue",
     detail: { version: "1", stage, tenantId, keyName },
+  };
+}
+
+/** Has the worker put right what these rules found about a key, and nothing else, without that a person asked for it. */
+export function automaticRepairEvent(
+  stage: Stage,
+  { tenantId, keyName }: { readonly tenantId: TenantId; readonly keyName: KeyName },
+  rules: readonly RuleId[],
+): OutgoingEvent {
+  return {
+    source: REPLY_SOURCE,
+    "detail-type": "TenantKeyRepairRequested",
+    detail: { version: "1", stage, tenantId, keyName, rules, automatic: true },
   };
 }

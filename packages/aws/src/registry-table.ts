@@ -4,7 +4,8 @@
  * `…` / `DESTROYED#{keyName}#{confirmedGoneAtMs}` what stays of a key that is gone · `REFUSED` / `{keptAtMs}#{refusalId}` a refused event ·
  * `REFUSED#{refusalId}` / `PART#{n}` its text, in parts · `STAGE` / `SETTINGS` what the stage was deployed with ·
  * `FINDINGS#{tenantId, or -}` / `OPEN#{findingId}` a finding that is open · `…` / `CLOSED#{closedAtMs}#{findingId}` one that is over ·
- * `TENANT#{tenantId}` / `VERIFIED#{keyName}` when a key was last verified, and what auditors ask of it.
+ * `TENANT#{tenantId}` / `VERIFIED#{keyName}` when a key was last verified, and what auditors ask of it ·
+ * `…` / `USES#{keyName}` how often a key was used, by minute (verification/use-counter.ts).
  */
 import type { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import type { DestructionRecord } from "@tenantkeys/core";

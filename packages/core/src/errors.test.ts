@@ -16,6 +16,7 @@ test("a publisher's mistake is never retried, and what AWS may yet do is", () =>
     "access_denied",
     "key_store_unavailable",
     "role_not_visible",
+    "change_not_visible",
     "lease_taken",
     "lease_lost",
     "deadline_near",

@@ -127,6 +127,10 @@ const ERROR_RULES = {
     retryable: true,
     nextAction: "Nothing: IAM takes up to minutes to show a new role to KMS; it is tried again.",
   },
+  change_not_visible: {
+    retryable: true,
+    nextAction: "Nothing: KMS takes up to minutes to show what was done to a key; it is looked at again.",
+  },
   lease_taken: { retryable: true, nextAction: "Nothing: another worker has this key in hand; it is tried again." },
   lease_lost: { retryable: true, nextAction: "Nothing: a newer worker has taken over; it is tried again." },
   deadline_near: {

@@ -45,7 +45,6 @@ export * from "./verification/reconcile-findings.ts";
 export * from "./verification/request-quotas.ts";
 export * from "./verification/rules/grants.ts";
 export * from "./verification/shared-role.ts";
-export * from "./verification/metric-names.ts";
 export * from "./verification/shown-change.ts";
 export * from "./verification/touched-key.ts";
 export * from "./verification/unusual-use.ts";
