@@ -1,9 +1,7 @@
 /** Keys that wait for a time: which are due, and how the worker is told to look at them again. */
-import { SendMessageBatchCommand, type SendMessageBatchRequestEntry, type SQSClient } from "@aws-sdk/client-sqs";
 import { QueryCommand } from "@aws-sdk/lib-dynamodb";
 import {
   type AccountId,
-  asTenantKeysError,
   type KeyName,
   parseKeyName,
   parseTenantId,
@@ -17,17 +15,13 @@ import type { Clients } from "./clients.ts";
 import { narrowAwsError } from "./narrow-error.ts";
 import { REVIEW_INDEX, REVIEW_PARTITION } from "./registry-table.ts";
 import { checkDeadline, type Run } from "./run.ts";
+import { sendMessages } from "./send-messages.ts";
 
 /** What one turn of the schedule sends at most: the next turn goes on with what is left. */
 export const DUE_KEYS_MAX = 5_000;
 const PAGE_ITEMS = 500;
 /** Twice what full pages take: DynamoDB may end a page early, and a query that goes on longer goes in circles. */
 const PAGES_MAX = (2 * DUE_KEYS_MAX) / PAGE_ITEMS;
-/** SQS's most per call. */
-const BATCH_MESSAGES = 10;
-/** A message that SQS didn't take, for a fault of SQS's own, is sent at most this often in all. */
-const SENDS_MAX = 3;
-const RESEND_DELAY_MS = 200;
 
 interface DueKey {
   readonly tenantId: TenantId;
@@ -72,7 +66,9 @@ export interface ReviewPorts {
  */
 export async function sendDueReviews(ports: ReviewPorts, run: Run): Promise<ReviewsSent> {
   const { keys, limitReached, unreadable, error: unread } = await findDueKeys(ports, run);
-  const { sent, error } = await sendReviews(ports, run, keys);
+  const { stage, clients, newEventId } = ports;
+  const bodies = keys.map((key) => busMessage(stage, reviewEvent(stage.stage, key), newEventId(), run.clock.nowMs()));
+  const { sent, error } = await sendMessages(clients.sqs, run, stage.queueUrl, bodies, "reviews");
   const due = keys.length + unreadable;
   return { due, sent, failed: due - sent, limitReached, error: error ?? unread };
 }
@@ -118,54 +114,4 @@ function readKeys(items: readonly Readonly<Record<string, unknown>>[]): Omit<Due
 
 function asText(value: unknown): string {
   return typeof value === "string" ? value : "";
-}
-
-/** A call that fails as a whole, or comes too late, ends the turn: the rest would meet the same. Its batch counts as not sent. */
-async function sendReviews(ports: ReviewPorts, run: Run, keys: readonly DueKey[]) {
-  let sent = 0;
-  try {
-    for (let start = 0; start < keys.length; start += BATCH_MESSAGES) {
-      sent += await sendBatch(ports, run, keys.slice(start, start + BATCH_MESSAGES));
-    }
-  } catch (error) {
-    return { sent, error: asTenantKeysError(error) };
-  }
-  if (sent === keys.length) return { sent, error: undefined };
-  const message = `sqs:SendMessageBatch: ${keys.length - sent} of ${keys.length} reviews weren't taken by the queue`;
-  return { sent, error: new TenantKeysError("aws_unavailable", message, { step: "sqs:SendMessage" }) };
-}
-
-/** @returns how many of them the queue took */
-async function sendBatch(ports: ReviewPorts, run: Run, keys: readonly DueKey[]): Promise<number> {
-  let pending: readonly SendMessageBatchRequestEntry[] = keys.map((key, index) => ({
-    Id: String(index),
-    MessageBody: busMessage(ports.stage, reviewEvent(ports.stage.stage, key), ports.newEventId(), run.clock.nowMs()),
-  }));
-  let refused = 0;
-  for (let send = 1; ; send++) {
-    checkDeadline(run, "sqs:SendMessage");
-    const failed = await sendOnce(ports.clients.sqs, run, ports.stage.queueUrl, pending);
-    const notTaken = pending.filter(({ Id }) => failed.has(Id));
-    // What SQS calls the sender's fault it would refuse again.
-    pending = notTaken.filter(({ Id }) => failed.get(Id) === "later");
-    refused += notTaken.length - pending.length;
-    if (pending.length === 0 || send === SENDS_MAX) return keys.length - refused - pending.length;
-    await run.clock.sleep(RESEND_DELAY_MS * send);
-  }
-}
-
-/** @returns the entries that the queue didn't take, by their ids */
-async function sendOnce(
-  sqs: SQSClient,
-  run: Run,
-  QueueUrl: string,
-  entries: readonly SendMessageBatchRequestEntry[],
-): Promise<ReadonlyMap<string | undefined, "later" | "never">> {
-  try {
-    const command = new SendMessageBatchCommand({ QueueUrl, Entries: [...entries] });
-    const { Failed } = await sqs.send(command, { abortSignal: run.signal });
-    return new Map((Failed ?? []).map(({ Id, SenderFault }) => [Id, SenderFault === true ? "never" : "later"]));
-  } catch (error) {
-    throw narrowAwsError(error, "sqs:SendMessage");
-  }
 }
