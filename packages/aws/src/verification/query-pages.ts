@@ -11,7 +11,7 @@ export interface QueryPage extends Omit<QueryCommandInput, "TableName" | "Exclus
 
 /** @throws TenantKeysError `aws_unexpected` where there are more pages than `pagesMax` */
 export async function* queryPages(
-  clients: Clients,
+  clients: Pick<Clients, "documents">,
   run: Run,
   tableName: string,
   { pagesMax, ...query }: QueryPage,
