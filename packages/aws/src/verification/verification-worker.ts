@@ -1,0 +1,108 @@
+/** Works on one message of the verification queues: a shard of a sweep, a tenant to look at, or an event of AWS's own. */
+import {
+  asTenantKeysError,
+  type KeyName,
+  parseVerificationMessage,
+  type TenantId,
+  TenantKeysError,
+  type VerificationMessage,
+} from "@tenantkeys/core";
+import type { Clients } from "../clients.ts";
+import type { Registry } from "../registry.ts";
+import type { Run } from "../run.ts";
+import { retryDelaySeconds, retryLater } from "../work-queue.ts";
+import { type ShardOutcome, type ShardPorts, workShard } from "./sweep/shard-worker.ts";
+
+export interface VerificationWorkerPorts extends ShardPorts {
+  readonly clients: Pick<Clients, "sqs">;
+  readonly registry: Pick<Registry, "keysOfTenant">;
+  /** Looks whom an event of AWS's concerns, and verifies that tenant. Absent: such events are refused. */
+  readonly guard?: ((run: Run, event: Readonly<Record<string, unknown>>) => Promise<unknown>) | undefined;
+}
+
+export interface VerificationDelivery {
+  readonly messageId: string;
+  readonly body: string;
+  readonly receiptHandle: string;
+  readonly receiveCount: number;
+  /** Absent: it comes back when the queue's own time is over. */
+  readonly queueUrl: string | undefined;
+}
+
+export type VerificationOutcome =
+  | { readonly kind: "done"; readonly work: VerificationMessage["kind"]; readonly result: unknown }
+  /** Given back; it is seen again after a moment. */
+  | { readonly kind: "retry"; readonly error: TenantKeysError }
+  /** Given back at once, so that the queue soon moves it to its dead letters: trying again can't help. */
+  | { readonly kind: "refused"; readonly error: TenantKeysError };
+
+const RETRY_DELAY_SECONDS = 5;
+
+/** Never throws: whatever goes wrong, the message goes back and the reason is in the outcome. */
+export async function workVerificationMessage(
+  ports: VerificationWorkerPorts,
+  run: Run,
+  delivery: VerificationDelivery,
+): Promise<VerificationOutcome> {
+  let error: TenantKeysError;
+  let delaySeconds = retryDelaySeconds(RETRY_DELAY_SECONDS, delivery.receiveCount);
+  try {
+    const message = parseVerificationMessage(delivery.body);
+    const result = await carryOut(ports, run, message);
+    if (!isUnfinished(result)) return { kind: "done", work: message.kind, result };
+    error = result.error;
+    // What only lacked time goes on at once.
+    if (error.code === "deadline_near") delaySeconds = 0;
+  } catch (cause) {
+    error = asTenantKeysError(cause);
+  }
+  await giveBack(ports, run, delivery, error.retryable ? delaySeconds : 0);
+  return { kind: error.retryable ? "retry" : "refused", error };
+}
+
+async function carryOut(ports: VerificationWorkerPorts, run: Run, message: VerificationMessage): Promise<unknown> {
+  switch (message.kind) {
+    case "shard":
+      return workShard(ports, run, message);
+    case "tenant-key":
+      return verifyTenant(ports, run, message.tenantId, message.keyName);
+    case "aws-event":
+      if (ports.guard !== undefined) return ports.guard(run, message.event);
+      throw new TenantKeysError("event_type_unknown", "an event of AWS's own: this function has no guard for it");
+  }
+}
+
+function isUnfinished(result: unknown): result is Extract<ShardOutcome, { readonly kind: "unfinished" }> {
+  return (result as ShardOutcome | undefined)?.kind === "unfinished";
+}
+
+/** One after another: a tenant has a handful of keys. All is read directly, grants and past rotations too. */
+async function verifyTenant(
+  ports: VerificationWorkerPorts,
+  run: Run,
+  tenantId: TenantId,
+  keyName: KeyName | undefined,
+): Promise<{ readonly tenantId: TenantId; readonly tenantKeys: number; readonly findings: number }> {
+  const names =
+    keyName === undefined
+      ? (await ports.registry.keysOfTenant(run, tenantId)).map((record) => record.keyName)
+      : [keyName];
+  let findings = 0;
+  for (const name of names) {
+    const depth = { grants: true, rotations: true };
+    const { verdict } = await ports.verifyKey(run, { tenantId, keyName: name }, depth);
+    findings += verdict.findings.length;
+  }
+  return { tenantId, tenantKeys: names.length, findings };
+}
+
+/** Where that fails, the message comes back later than it could. */
+async function giveBack(
+  { clients }: VerificationWorkerPorts,
+  run: Run,
+  { queueUrl, receiptHandle }: VerificationDelivery,
+  delaySeconds: number,
+): Promise<void> {
+  if (queueUrl === undefined) return;
+  await retryLater(clients.sqs, run, { queueUrl, receiptHandle, delaySeconds }).catch(() => undefined);
+}

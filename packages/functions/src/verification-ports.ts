@@ -1,0 +1,90 @@
+/**
+ * Puts the adapters of verification together. Clients and rates live as long as the execution environment; the settings
+ * are read for each run, since a deployment may change them without starting the function anew.
+ */
+import { randomUUID } from "node:crypto";
+import {
+  createAuditorClients,
+  createClients,
+  createCloudWatchClient,
+  createMetrics,
+  createQuotaShare,
+  createSweepStore,
+  createVerifyPorts,
+  type QuotaShare,
+  type Run,
+  readDeployedStage,
+  type SweepPorts,
+  type VerificationWorkerPorts,
+  verifyTenantKeyNow,
+} from "@tenantkeys/aws";
+import { stageArns } from "@tenantkeys/core";
+import type { VerificationConfig } from "./verification-config.ts";
+
+/** How much longer a lease is than its lister can live: Lambda kills a run at its time-out. */
+const LEASE_MARGIN_MS = 15_000;
+/** Lambda's least for an event source: so many more functions look at keys that somebody touched. */
+const GUARD_CONCURRENCY = 2;
+
+/** What doesn't change while the function lives. */
+function adapters({ stage, accountId, region, tableName }: VerificationConfig, sessionName: string) {
+  const clients = createClients({ region });
+  const { auditorRole } = stageArns(accountId, region, stage);
+  return {
+    clients,
+    auditor: createAuditorClients({ region }, auditorRole, sessionName),
+    sweeps: createSweepStore(clients.documents, tableName),
+    metrics: createMetrics(createCloudWatchClient({ region }), stage),
+    quotaOf: createQuotas(),
+  };
+}
+
+/** One set of rates for as long as the share and the number of workers stay the same. */
+function createQuotas() {
+  let known: { readonly name: string; readonly quota: QuotaShare } | undefined;
+  return (share: number, workers: number): QuotaShare => {
+    const name = `${share}/${workers}`;
+    if (known?.name !== name) known = { name, quota: createQuotaShare(share, workers) };
+    return known.quota;
+  };
+}
+
+/** @returns what gives a turn of the schedule its ports; `livesMs` is how long the run can live */
+export function createSweepPorts(config: VerificationConfig & { readonly queueUrl: string }) {
+  const { quotaOf, auditor, ...fixed } = adapters(config, "tenantkeys-sweep");
+  return async (run: Run, livesMs: number): Promise<SweepPorts> => {
+    const deployed = await readDeployedStage(fixed.clients, run, config.stage);
+    // One lister at a time, by its lease; the lists are nobody else's to ask for.
+    const quota = quotaOf(deployed.settings.sweepQuotaShare, 1);
+    const { findings } = createVerifyPorts({ ...deployed, clients: fixed.clients, auditor, quota });
+    return {
+      ...fixed,
+      ...deployed,
+      findings,
+      observing: auditor.clients,
+      quota,
+      tableName: config.tableName,
+      queueUrl: config.queueUrl,
+      leaseDurationMs: livesMs + LEASE_MARGIN_MS,
+      newSweepId: randomUUID,
+    };
+  };
+}
+
+/** @returns what gives the work on one batch of messages its ports */
+export function createVerificationWorkerPorts(config: VerificationConfig) {
+  const { quotaOf, auditor, ...fixed } = adapters(config, "tenantkeys-verify");
+  return async (run: Run): Promise<VerificationWorkerPorts> => {
+    const deployed = await readDeployedStage(fixed.clients, run, config.stage);
+    const { sweepQuotaShare, verifyConcurrency } = deployed.settings;
+    const quota = quotaOf(sweepQuotaShare, verifyConcurrency + GUARD_CONCURRENCY);
+    const verifying = createVerifyPorts({ ...deployed, clients: fixed.clients, auditor, quota });
+    return {
+      ...fixed,
+      registry: verifying.registry,
+      findings: verifying.findings,
+      verifyKey: (ofKey, { tenantId, keyName }, depth, bulk) =>
+        verifyTenantKeyNow(verifying, ofKey, tenantId, keyName, depth, bulk),
+    };
+  };
+}
