@@ -11,9 +11,10 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["packages/**/*.test.ts", "events/**/*.test.ts", "test/**/*.test.ts", "bench/**/*.test.ts"],
-          exclude: ["**/node_modules/**", ...EMULATOR_TESTS, ...E2E_TESTS, "test/infra/**"],
+          exclude: ["**/node_modules/**", ...EMULATOR_TESTS, ...E2E_TESTS, "test/infra/**", "test/sim/**"],
         },
       },
+      { test: { name: "sim", include: ["test/sim/**/*.test.ts"], testTimeout: 600_000, hookTimeout: 900_000 } },
       { test: { name: "infra", include: ["test/infra/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 240_000 } },
       {
         test: {

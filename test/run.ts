@@ -25,6 +25,7 @@ const CHECKS: readonly Check[] = [
   command("lint", "biome", ["check", "--error-on-warnings"]),
   command("dead-code", "knip", []),
   vitest("unit"),
+  vitest("sim"),
   vitest("infra"),
   vitest("emulator"),
   vitest("e2e"),
