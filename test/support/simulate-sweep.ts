@@ -120,7 +120,8 @@ function createSimulation(stage: ModelledStage, model: QuotaModel, clock: Virtua
         { tenantId, keyName }: Parameters<Parameters<typeof workVerificationMessage>[0]["verifyKey"]>[1],
         ...depth: readonly unknown[]
       ) => verifyTenantKeyNow(ports, ofKey, tenantId, keyName, ...(depth as [never, never]));
-      const all = { ...closing, clients, registry: ports.registry, verifyKey };
+      const guard = () => Promise.reject(new Error("nobody touches a key"));
+      const all = { ...closing, clients, registry: ports.registry, verifyKey, guard };
       const outcome = await workVerificationMessage(all, run(VERIFY_TIMEOUT_MS), delivery);
       if (outcome.kind !== "done") throw outcome.error;
     }

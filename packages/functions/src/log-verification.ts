@@ -3,6 +3,15 @@ import type { Logger } from "@aws-lambda-powertools/logger";
 import type { VerificationOutcome } from "@tenantkeys/aws";
 import type { SQSRecord } from "aws-lambda";
 
+type Result = Extract<VerificationOutcome, { readonly kind: "done" }>["result"];
+
+/** Of an event of AWS's own which it was; who called, and from where, is in CloudTrail. */
+function withoutEvent(result: Result) {
+  if (!("event" in result)) return result;
+  const { event, ...rest } = result;
+  return { ...rest, eventId: event.eventId, operation: event.operation, keyArns: event.keyArns };
+}
+
 export function logVerification(
   logger: Logger,
   { messageId, attributes }: Pick<SQSRecord, "messageId" | "attributes">,
@@ -11,7 +20,10 @@ export function logVerification(
 ): void {
   const about = { messageId, attempt: Number(attributes.ApproximateReceiveCount), requestId };
   if (outcome.kind === "done") {
-    logger.info(`${outcome.work} verified`, { ...about, result: outcome.result });
+    const { result } = outcome;
+    // With `watchKeyUse` there is one for every use of a key.
+    const isQuiet = result.kind === "ignored" && result.reason === "usual-use";
+    logger[isQuiet ? "debug" : "info"](`${outcome.work} ${result.kind}`, { ...about, result: withoutEvent(result) });
     return;
   }
   const { error } = outcome;

@@ -7,10 +7,13 @@ import {
   createAuditorClients,
   createClients,
   createCloudWatchClient,
+  createGuardMemory,
   createMetrics,
   createQuotaShare,
   createSweepStore,
+  createUseCounter,
   createVerifyPorts,
+  guardEvent,
   type QuotaShare,
   type Run,
   readDeployedStage,
@@ -72,19 +75,26 @@ export function createSweepPorts(config: VerificationConfig & { readonly queueUr
 }
 
 /** @returns what gives the work on one batch of messages its ports */
-export function createVerificationWorkerPorts(config: VerificationConfig) {
+export function createVerificationWorkerPorts(config: VerificationConfig & { readonly provisioningQueueUrl: string }) {
   const { quotaOf, auditor, ...fixed } = adapters(config, "tenantkeys-verify");
+  const { clients, metrics } = fixed;
+  const { tableName, provisioningQueueUrl } = config;
+  const memory = createGuardMemory();
+  const useCounter = createUseCounter(clients, tableName);
   return async (run: Run): Promise<VerificationWorkerPorts> => {
-    const deployed = await readDeployedStage(fixed.clients, run, config.stage);
+    const deployed = await readDeployedStage(clients, run, config.stage);
     const { sweepQuotaShare, verifyConcurrency } = deployed.settings;
     const quota = quotaOf(sweepQuotaShare, verifyConcurrency + GUARD_CONCURRENCY);
-    const verifying = createVerifyPorts({ ...deployed, clients: fixed.clients, auditor, quota });
+    const verifying = createVerifyPorts({ ...deployed, clients, auditor, quota });
+    const putMetrics = metrics.put;
+    const ofGuard = { ...verifying, clients, tableName, provisioningQueueUrl, putMetrics, useCounter, memory };
     return {
       ...fixed,
       registry: verifying.registry,
       findings: verifying.findings,
       verifyKey: (ofKey, { tenantId, keyName }, depth, bulk) =>
         verifyTenantKeyNow(verifying, ofKey, tenantId, keyName, depth, bulk),
+      guard: (ofEvent, message) => guardEvent({ ...ofGuard, newEventId: randomUUID }, ofEvent, message),
     };
   };
 }

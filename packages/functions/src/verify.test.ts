@@ -15,7 +15,11 @@ vi.mock("@tenantkeys/aws", async (original) => ({
 }));
 
 const CONTEXT = { awsRequestId: "request-1", getRemainingTimeInMillis: () => 300_000 } as unknown as Context;
-const DONE: VerificationOutcome = { kind: "done", work: "shard", result: { kind: "done", tenantKeys: 200 } };
+const DONE: VerificationOutcome = {
+  kind: "done",
+  work: "shard",
+  result: { kind: "done", tenantKeys: 200, closed: false },
+};
 
 let handler: Handler;
 let lines: () => readonly LogLine[];
@@ -75,9 +79,7 @@ test("a message is worked on with its queue's own address, and what it says", as
     receiveCount: 2,
     queueUrl: "https://sqs.example/111122223333/tenantkeys-dev-verification",
   });
-  expect(lines()).toMatchObject([
-    { level: "INFO", message: "shard verified", attempt: 2, result: { tenantKeys: 200 } },
-  ]);
+  expect(lines()).toMatchObject([{ level: "INFO", message: "shard done", attempt: 2, result: { tenantKeys: 200 } }]);
 });
 
 test("a run begins nothing in its last ten seconds", async () => {
@@ -99,6 +101,21 @@ test("a message that isn't done goes back, and the others are done", async () =>
     code: "throttled",
     step: "kms:DescribeKey",
   });
+});
+
+test("of an event of AWS's own the log says which it was, and of a key's usual use nothing", async () => {
+  const event = { eventId: "event-1", operation: "Decrypt", keyArns: ["arn:x"], sourceAddress: "203.0.113.1" };
+  const ignored = (reason: string) =>
+    ({ kind: "done", work: "aws-event", result: { kind: "ignored", event, reason } }) as unknown as VerificationOutcome;
+  answerWith(() => ignored("usual-use"));
+  await handler({ Records: [message("a")] }, CONTEXT);
+  expect(lines()).toEqual([]);
+  answerWith(() => ignored("refused-call"));
+  await handler({ Records: [message("a")] }, CONTEXT);
+  expect(lines()).toMatchObject([
+    { message: "aws-event ignored", result: { reason: "refused-call", eventId: "event-1", operation: "Decrypt" } },
+  ]);
+  expect(JSON.stringify(lines())).not.toContain("203.0.113.1");
 });
 
 test("a message that nobody understands goes back as well, to end in the dead-letter queue, with an error in the log", async () => {

@@ -1,4 +1,4 @@
-import { parseKeyName, parseTenantId, TenantKeysError, verificationMessage } from "@tenantkeys/core";
+import { type KmsEvent, parseKeyName, parseTenantId, TenantKeysError, verificationMessage } from "@tenantkeys/core";
 import { describe, expect, test } from "vitest";
 import { awsError, FakeClock } from "../test-support.ts";
 import { sweepTick } from "./sweep/sweep-tick.ts";
@@ -68,23 +68,35 @@ describe("a message", () => {
     expect(later).toMatchObject({ outcome: { kind: "retry", error: { code: "throttled" } }, delays: [20] });
   });
 
-  test("of AWS's own is the guard's", async () => {
+  test("of AWS's own is the guard's, which is told how often it came", async () => {
     const seen: unknown[] = [];
     const event = { source: "aws.kms", "detail-type": "KMS CMK Deletion", detail: {} };
-    const guard = async (_run: unknown, given: unknown) => {
+    const outcomeOfGuard = { kind: "done", event: {} as KmsEvent, keys: [] } as const;
+    const guard: VerificationWorkerPorts["guard"] = async (_run, given) => {
       seen.push(given);
-      return { verified: 1 };
+      return outcomeOfGuard;
     };
-    const { outcome } = await deliver(world(), JSON.stringify(event), { guard });
-    expect(outcome).toEqual({ kind: "done", work: "aws-event", result: { verified: 1 } });
-    expect(seen).toEqual([event]);
+    const { outcome } = await deliver(world(), JSON.stringify(event), { guard, receiveCount: 2 });
+    expect(outcome).toEqual({ kind: "done", work: "aws-event", result: outcomeOfGuard });
+    expect(seen).toEqual([{ event, receiveCount: 2 }]);
+  });
+
+  test("that the guard wants to see again comes back when it says", async () => {
+    const error = new TenantKeysError("lease_taken", "a worker has the key in hand");
+    const guard: VerificationWorkerPorts["guard"] = async () => ({
+      kind: "unfinished",
+      event: {} as KmsEvent,
+      error,
+      delaySeconds: 60,
+    });
+    const { outcome, delays } = await deliver(world(), '{"source":"aws.kms","detail-type":"x"}', { guard });
+    expect({ outcome, delays }).toEqual({ outcome: { kind: "retry", error }, delays: [60] });
   });
 
   test.each([
     ["that isn't JSON", "{", "event_not_json"],
     ["of a kind that nobody knows", '{"version":"1","kind":"holiday"}', "event_type_unknown"],
     ["with a field too many", '{"version":"1","kind":"shard","sweepId":"s","shard":1,"more":1}', "event_invalid"],
-    ["of AWS's own where there is no guard", '{"source":"aws.kms","detail-type":"x"}', "event_type_unknown"],
   ])("%s is refused: it comes back at once until the queue gives it to its dead letters", async (_what, body, code) => {
     const { outcome, delays } = await deliver(world(), body);
     expect(outcome).toMatchObject({ kind: "refused", error: { code } });

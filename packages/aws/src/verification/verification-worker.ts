@@ -4,20 +4,21 @@ import {
   type KeyName,
   parseVerificationMessage,
   type TenantId,
-  TenantKeysError,
+  type TenantKeysError,
   type VerificationMessage,
 } from "@tenantkeys/core";
 import type { Clients } from "../clients.ts";
 import type { Registry } from "../registry.ts";
 import type { Run } from "../run.ts";
 import { retryDelaySeconds, retryLater } from "../work-queue.ts";
+import type { GuardMessage, GuardOutcome } from "./guard-ports.ts";
 import { type ShardOutcome, type ShardPorts, workShard } from "./sweep/shard-worker.ts";
 
 export interface VerificationWorkerPorts extends ShardPorts {
   readonly clients: Pick<Clients, "sqs">;
   readonly registry: Pick<Registry, "keysOfTenant">;
-  /** Looks whom an event of AWS's concerns, and verifies that tenant. Absent: such events are refused. */
-  readonly guard?: ((run: Run, event: Readonly<Record<string, unknown>>) => Promise<unknown>) | undefined;
+  /** `guardEvent`, with its ports. */
+  guard(run: Run, message: GuardMessage): Promise<GuardOutcome>;
 }
 
 export interface VerificationDelivery {
@@ -30,7 +31,7 @@ export interface VerificationDelivery {
 }
 
 export type VerificationOutcome =
-  | { readonly kind: "done"; readonly work: VerificationMessage["kind"]; readonly result: unknown }
+  | { readonly kind: "done"; readonly work: VerificationMessage["kind"]; readonly result: Exclude<Work, Unfinished> }
   /** Given back; it is seen again after a moment. */
   | { readonly kind: "retry"; readonly error: TenantKeysError }
   /** Given back at once, so that the queue soon moves it to its dead letters: trying again can't help. */
@@ -45,35 +46,52 @@ export async function workVerificationMessage(
   delivery: VerificationDelivery,
 ): Promise<VerificationOutcome> {
   let error: TenantKeysError;
-  let delaySeconds = retryDelaySeconds(RETRY_DELAY_SECONDS, delivery.receiveCount);
+  let delaySeconds: number | undefined;
   try {
     const message = parseVerificationMessage(delivery.body);
-    const result = await carryOut(ports, run, message);
+    const result = await carryOut(ports, run, message, delivery.receiveCount);
     if (!isUnfinished(result)) return { kind: "done", work: message.kind, result };
     error = result.error;
     // What only lacked time goes on at once.
     if (error.code === "deadline_near") delaySeconds = 0;
+    else if ("delaySeconds" in result) delaySeconds = result.delaySeconds;
   } catch (cause) {
     error = asTenantKeysError(cause);
   }
+  delaySeconds ??= retryDelaySeconds(RETRY_DELAY_SECONDS, delivery.receiveCount);
   await giveBack(ports, run, delivery, error.retryable ? delaySeconds : 0);
   return { kind: error.retryable ? "retry" : "refused", error };
 }
 
-async function carryOut(ports: VerificationWorkerPorts, run: Run, message: VerificationMessage): Promise<unknown> {
+type Work = ShardOutcome | GuardOutcome | VerifiedTenant;
+/** Left for another delivery; the guard says after how long. */
+type Unfinished = Extract<Work, { readonly kind: "unfinished" }>;
+
+async function carryOut(
+  ports: VerificationWorkerPorts,
+  run: Run,
+  message: VerificationMessage,
+  receiveCount: number,
+): Promise<Work> {
   switch (message.kind) {
     case "shard":
       return workShard(ports, run, message);
     case "tenant-key":
       return verifyTenant(ports, run, message.tenantId, message.keyName);
     case "aws-event":
-      if (ports.guard !== undefined) return ports.guard(run, message.event);
-      throw new TenantKeysError("event_type_unknown", "an event of AWS's own: this function has no guard for it");
+      return ports.guard(run, { event: message.event, receiveCount });
   }
 }
 
-function isUnfinished(result: unknown): result is Extract<ShardOutcome, { readonly kind: "unfinished" }> {
-  return (result as ShardOutcome | undefined)?.kind === "unfinished";
+function isUnfinished(work: Work): work is Unfinished {
+  return work.kind === "unfinished";
+}
+
+interface VerifiedTenant {
+  readonly kind: "verified";
+  readonly tenantId: TenantId;
+  readonly tenantKeys: number;
+  readonly findings: number;
 }
 
 /** One after another: a tenant has a handful of keys. All is read directly, grants and past rotations too. */
@@ -82,7 +100,7 @@ async function verifyTenant(
   run: Run,
   tenantId: TenantId,
   keyName: KeyName | undefined,
-): Promise<{ readonly tenantId: TenantId; readonly tenantKeys: number; readonly findings: number }> {
+): Promise<VerifiedTenant> {
   const names =
     keyName === undefined
       ? (await ports.registry.keysOfTenant(run, tenantId)).map((record) => record.keyName)
@@ -93,7 +111,7 @@ async function verifyTenant(
     const { verdict } = await ports.verifyKey(run, { tenantId, keyName: name }, depth);
     findings += verdict.findings.length;
   }
-  return { tenantId, tenantKeys: names.length, findings };
+  return { kind: "verified", tenantId, tenantKeys: names.length, findings };
 }
 
 /** Where that fails, the message comes back later than it could. */

@@ -3,6 +3,7 @@ import { allShardsEnded, type Finding, finding, type RuleId, type Sweep, VERIFIC
 import type { Run } from "../../run.ts";
 import { countOpenFindings } from "../metrics.ts";
 import type { FindingStore } from "../ports.ts";
+import { closeQuietUse } from "../quiet-use.ts";
 import type { ClosePorts } from "./ports.ts";
 
 /** What the sweep as a whole is judged by. */
@@ -16,6 +17,7 @@ const RULES_OF_THE_SWEEP: readonly RuleId[] = ["sweep-incomplete", "sweep-overdu
 export async function closeIfEnded(ports: ClosePorts, run: Run, sweep: Sweep | undefined): Promise<boolean> {
   if (sweep === undefined || !allShardsEnded(sweep)) return false;
   await recordOfStage(ports.findings, run, RULES_OF_THE_SWEEP, incomplete(sweep));
+  await closeQuietUse(ports.findings, run, ports.findings.listOpen(run));
   const { bySeverity, metrics } = await countOpenFindings(ports.findings.listOpen(run));
   await ports.metrics.put(run, {
     ...metrics,

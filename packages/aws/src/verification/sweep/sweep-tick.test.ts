@@ -173,6 +173,19 @@ describe("a turn of the schedule", () => {
     });
   });
 
+  test("closes findings of unusual use that were quiet for a day, as no look at a key can", async () => {
+    const made = world(1);
+    const clock = new FakeClock();
+    const { tenantId } = tenantKey("tenant-0");
+    const seen = (lastSeenAtMs: number, keyName: string) =>
+      ({ ruleId: "unusual-use", severity: "high", tenantId, keyName, lastSeenAtMs }) as StoredFinding;
+    made.open.push(seen(START_MS - 25 * HOUR_MS, "quiet"), seen(START_MS - 23 * HOUR_MS, "lively"));
+    await tick(made, clock);
+    await work(made, clock);
+    const judged = made.recorded.filter(({ scope }) => scope.judged?.includes("unusual-use"));
+    expect(judged).toMatchObject([{ scope: { tenantId: "tenant-0", keyName: "quiet" }, findings: [] }]);
+  });
+
   test("puts the open findings by severity into the metrics and the record", async () => {
     const made = world(3);
     const clock = new FakeClock();

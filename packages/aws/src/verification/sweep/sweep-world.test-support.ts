@@ -128,6 +128,7 @@ export class SweepWorld {
       ...this.#closePorts(),
       clients: fakeClients((call) => this.#answer(call)),
       registry: { keysOfTenant: async (_run, id) => records().filter(({ tenantId }) => tenantId === id) },
+      guard: () => Promise.reject(new Error("no guard in this world")),
       verifyKey: async (_run, key, depth, bulk) => {
         const verdict = this.verdictOf(key as ShardKey);
         if (verdict instanceof Error) throw verdict;
