@@ -21,7 +21,10 @@ const MESSAGE: QueueMessage = {
 
 function logged(outcome: WorkOutcome): LogLine {
   const lines = captureLog();
-  logOutcome(new Logger({ serviceName: "test" }), MESSAGE, outcome, "request-1");
+  logOutcome(new Logger({ serviceName: "test" }), MESSAGE, outcome, "request-1", {
+    _aws: { Timestamp: 1 },
+    Counted: 1,
+  });
   expect(lines()).toHaveLength(1);
   return lines()[0] as LogLine;
 }
@@ -96,6 +99,10 @@ describe.each(OUTCOMES)("a sign-up that is %s", (_, outcome, line) => {
     expect(text).not.toContain("nobody should read");
     expect(text).not.toContain("receipt handle");
   });
+});
+
+test.each(OUTCOMES)("the metrics of a sign-up that is %s are at the root of its line", (_, outcome) => {
+  expect(logged(outcome)).toMatchObject({ _aws: { Timestamp: 1 }, Counted: 1 });
 });
 
 test("a failure's line says the code, the reason, the step and what to do", () => {

@@ -2,8 +2,15 @@
 import type { Logger } from "@aws-lambda-powertools/logger";
 import type { KeyOutcome, QueueMessage, WorkOutcome } from "@tenantkeys/aws";
 
-export function logOutcome(logger: Logger, message: QueueMessage, outcome: WorkOutcome, requestId: string): void {
-  const about = { messageId: message.messageId, attempt: message.receiveCount, requestId };
+/** @param metrics fields for the root of the line (`outcomeMetrics`) */
+export function logOutcome(
+  logger: Logger,
+  message: QueueMessage,
+  outcome: WorkOutcome,
+  requestId: string,
+  metrics: Readonly<Record<string, unknown>>,
+): void {
+  const about = { messageId: message.messageId, attempt: message.receiveCount, requestId, ...metrics };
   if (outcome.kind === "done") {
     const { type, tenantId, eventId, generation } = outcome.event;
     logger.info(`${type} done`, { ...about, tenantId, eventId, generation, outcome: describe(outcome) });

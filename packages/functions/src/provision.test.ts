@@ -113,6 +113,16 @@ describe("the provisioning function", () => {
     expect(JSON.stringify(lines())).not.toContain("tenantkeys.application");
   });
 
+  test("counts a refused event in its line, and no event that is tried again", async () => {
+    await handle(bad, later);
+    expect(lines().map(({ eventId, Stage, ProvisioningFailed }) => [eventId, Stage, ProvisioningFailed])).toEqual(
+      expect.arrayContaining([
+        ["event-of-bad", "dev", 1],
+        ["event-of-later", undefined, undefined],
+      ]),
+    );
+  });
+
   test("answers a batch in which everything failed message by message, and doesn't fail as a whole", async () => {
     const another = record("another", { tenantId: "throttled-umbrella" });
     await expect(handle(later, another)).resolves.toEqual({

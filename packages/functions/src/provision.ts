@@ -4,6 +4,7 @@ import { Logger } from "@aws-lambda-powertools/logger";
 import middy from "@middy/core";
 import { startRun, systemClock, workEvent } from "@tenantkeys/aws";
 import type { Context, SQSEvent, SQSRecord } from "aws-lambda";
+import { outcomeMetrics } from "./embedded-metrics.ts";
 import { logOutcome } from "./log-outcome.ts";
 import { queueMessage } from "./queue-message.ts";
 import { readStageConfig } from "./stage-config.ts";
@@ -24,7 +25,8 @@ export const handler = middy(async (event: SQSEvent, context: Context) => {
   const work = async (record: SQSRecord) => {
     const message = queueMessage(record);
     const outcome = await workEvent(ports, run, message);
-    logOutcome(logger, message, outcome, context.awsRequestId);
+    const metrics = outcomeMetrics(ports.context.stage, message, outcome, systemClock.nowMs());
+    logOutcome(logger, message, outcome, context.awsRequestId, metrics);
     if (outcome.kind === "retry") throw outcome.error;
   };
   return processPartialResponse(event, work, processor, { context, throwOnFullBatchFailure: false });
