@@ -21,6 +21,7 @@ import {
   tenantPermissionsBoundary,
 } from "@tenantkeys/core";
 import { retained } from "./retained.ts";
+import { functionRoleArgs, scheduleRoleArgs } from "./role-args.ts";
 import { accountId, arns, context, names, region, settings } from "./stage.ts";
 
 export const tenantBoundary = new aws.iam.Policy(
@@ -189,103 +190,40 @@ const work: readonly PolicyStatement[] = [
     Action: ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
     Resource: arns.queue,
   },
-  {
-    Sid: "WriteItsLog",
-    Effect: "Allow",
-    Action: ["logs:CreateLogStream", "logs:PutLogEvents"],
-    Resource: `arn:aws:logs:${region}:${accountId}:log-group:/aws/lambda/${names.provisionFunction}:*`,
-  },
 ];
 
 /**
  * The worker's role. It is made by SST's Function component under these arguments (stacks/provisioning.ts): handing SST a
  * finished role would need one without a path, as SST 4.17 takes what follows the first slash of an ARN for its name.
  */
-export const provisionerRoleArgs: aws.iam.RoleArgs = {
+export const provisionerRoleArgs = functionRoleArgs({
   name: names.provisionerRole,
-  path: SYSTEM_PATH,
   description: "tenantkeys: makes tenants' keys and roles, and can use none of them",
-  assumeRolePolicy: JSON.stringify(
-    policyDocument([
-      { Sid: "Lambda", Effect: "Allow", Principal: { Service: "lambda.amazonaws.com" }, Action: "sts:AssumeRole" },
-    ]),
-  ),
-  inlinePolicies: [
-    { name: "provisioner", policy: JSON.stringify(policyDocument([...makeRoles, ...makeKeys, ...work])) },
-  ],
-  // Not AWS's AWSLambdaBasicExecutionRole, which may write every log group of the account.
-  managedPolicyArns: [],
-};
+  functionName: names.provisionFunction,
+  policyName: "provisioner",
+  may: [...makeRoles, ...makeKeys, ...work],
+});
 
 /** The function that finds what is due: it has no right in KMS and none in IAM. */
-export const reviewerRoleArgs: aws.iam.RoleArgs = {
+export const reviewerRoleArgs = functionRoleArgs({
   name: names.reviewerRole,
-  path: SYSTEM_PATH,
   description: "tenantkeys: finds keys whose waiting time is over, and tells the worker",
-  assumeRolePolicy: JSON.stringify(
-    policyDocument([
-      { Sid: "Lambda", Effect: "Allow", Principal: { Service: "lambda.amazonaws.com" }, Action: "sts:AssumeRole" },
-    ]),
-  ),
-  inlinePolicies: [
-    {
-      name: "reviewer",
-      policy: JSON.stringify(
-        policyDocument([
-          {
-            Sid: "FindWhatIsDue",
-            Effect: "Allow",
-            Action: "dynamodb:Query",
-            Resource: `${arns.registryTable}/index/review`,
-          },
-          { Sid: "TellTheWorker", Effect: "Allow", Action: "sqs:SendMessage", Resource: arns.queue },
-          {
-            Sid: "WriteItsLog",
-            Effect: "Allow",
-            Action: ["logs:CreateLogStream", "logs:PutLogEvents"],
-            Resource: `arn:aws:logs:${region}:${accountId}:log-group:/aws/lambda/${names.reviewFunction}:*`,
-          },
-        ]),
-      ),
-    },
+  functionName: names.reviewFunction,
+  policyName: "reviewer",
+  may: [
+    { Sid: "FindWhatIsDue", Effect: "Allow", Action: "dynamodb:Query", Resource: `${arns.registryTable}/index/review` },
+    { Sid: "TellTheWorker", Effect: "Allow", Action: "sqs:SendMessage", Resource: arns.queue },
   ],
-  managedPolicyArns: [],
-};
+});
 
-/** What EventBridge Scheduler takes on to call that function. */
-export const reviewScheduleRoleArgs: aws.iam.RoleArgs = {
-  name: names.reviewScheduleRole,
-  path: SYSTEM_PATH,
-  description: "tenantkeys: lets the schedule call the review function",
-  assumeRolePolicy: JSON.stringify(
-    policyDocument([
-      {
-        Sid: "ThisAccountsSchedules",
-        Effect: "Allow",
-        Principal: { Service: "scheduler.amazonaws.com" },
-        Action: "sts:AssumeRole",
-        // Against a schedule of another account that was given this role: https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
-        Condition: { StringEquals: { "aws:SourceAccount": accountId } },
-      },
-    ]),
-  ),
-  inlinePolicies: [
-    {
-      name: "schedule",
-      policy: JSON.stringify(
-        policyDocument([
-          {
-            Sid: "CallTheReview",
-            Effect: "Allow",
-            Action: "lambda:InvokeFunction",
-            Resource: `arn:aws:lambda:${region}:${accountId}:function:${names.reviewFunction}`,
-          },
-        ]),
-      ),
-    },
-  ],
-  managedPolicyArns: [],
-};
+export const reviewScheduleRoleArgs = scheduleRoleArgs(
+  {
+    name: names.reviewScheduleRole,
+    description: "tenantkeys: lets the schedule call the review function",
+    functionName: names.reviewFunction,
+  },
+  "CallTheReview",
+);
 
 const audit: readonly PolicyStatement[] = [
   {

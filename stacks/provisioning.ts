@@ -1,45 +1,28 @@
 /** From a sign-up on the bus to the worker: rule, queue, function, and a dead-letter queue behind each hand-over. */
-import { policyDocument, rulePattern, workerSettings } from "@tenantkeys/core";
+import { rulePattern, workerSettings } from "@tenantkeys/core";
 import { bus } from "./bus.ts";
 import { logRetention } from "./log-retention.ts";
 import { provisionerRoleArgs, tenantBoundary } from "./permissions.ts";
+import { letRulesSend } from "./queue-policy.ts";
+import { queueTransform, visibilityFor } from "./queues.ts";
 import { registry } from "./registry.ts";
 import { retained } from "./retained.ts";
 import { accountId, names, settings } from "./stage.ts";
 
-/** SQS's longest: what waits for a person shouldn't disappear over a holiday. */
-const DEAD_LETTER_RETENTION_SECONDS = 14 * 24 * 60 * 60;
-/** AWS's own advice for an SQS event source: at least six times the function's time-out. */
-const VISIBILITY_SECONDS = 6 * settings.provisionTimeoutSeconds;
-
 /** Sign-ups that the worker gave up. */
 export const queueDeadLetter = new sst.aws.Queue("ProvisioningDeadLetter", {
-  transform: {
-    queue: {
-      name: names.queueDeadLetter,
-      messageRetentionSeconds: DEAD_LETTER_RETENTION_SECONDS,
-      sqsManagedSseEnabled: true,
-    },
-  },
+  transform: queueTransform(names.queueDeadLetter),
 });
 
 /** Sign-ups that EventBridge couldn't hand to the queue. */
 export const ruleDeadLetter = new sst.aws.Queue("SignUpsDeadLetter", {
-  transform: {
-    queue: {
-      name: names.ruleDeadLetter,
-      messageRetentionSeconds: DEAD_LETTER_RETENTION_SECONDS,
-      sqsManagedSseEnabled: true,
-    },
-  },
+  transform: queueTransform(names.ruleDeadLetter),
 });
 
 export const queue = new sst.aws.Queue("Provisioning", {
-  visibilityTimeout: `${VISIBILITY_SECONDS} seconds`,
+  visibilityTimeout: visibilityFor(settings.provisionTimeoutSeconds),
   dlq: { queue: queueDeadLetter.arn, retry: settings.receivesMax },
-  transform: {
-    queue: { name: names.queue, messageRetentionSeconds: DEAD_LETTER_RETENTION_SECONDS, sqsManagedSseEnabled: true },
-  },
+  transform: queueTransform(names.queue),
 });
 
 const rule = new aws.cloudwatch.EventRule("SignUps", {
@@ -49,29 +32,8 @@ const rule = new aws.cloudwatch.EventRule("SignUps", {
   eventPattern: JSON.stringify(rulePattern(settings)),
 });
 
-/** Only this bus's own rule may put messages in: SST's queue policy would let every rule, topic and bucket. */
-function letRuleSend(name: string, target: sst.aws.Queue) {
-  return new aws.sqs.QueuePolicy(name, {
-    queueUrl: target.url,
-    policy: $resolve([target.arn, rule.arn]).apply(([queueArn, ruleArn]) =>
-      JSON.stringify(
-        policyDocument([
-          {
-            Sid: "SignUpRuleSends",
-            Effect: "Allow",
-            Principal: { Service: "events.amazonaws.com" },
-            Action: "sqs:SendMessage",
-            Resource: queueArn,
-            Condition: { ArnEquals: { "aws:SourceArn": ruleArn }, StringEquals: { "aws:SourceAccount": accountId } },
-          },
-        ]),
-      ),
-    ),
-  });
-}
-
-const mayFeedQueue = letRuleSend("ProvisioningPolicy", queue);
-const mayFeedDeadLetter = letRuleSend("SignUpsDeadLetterPolicy", ruleDeadLetter);
+const mayFeedQueue = letRulesSend("ProvisioningPolicy", "SignUpRuleSends", queue, [rule]);
+const mayFeedDeadLetter = letRulesSend("SignUpsDeadLetterPolicy", "SignUpRuleSends", ruleDeadLetter, [rule]);
 
 export const target = new aws.cloudwatch.EventTarget(
   "SignUpsTarget",

@@ -35,6 +35,7 @@ export * from "./stage-context.ts";
 export * from "./stage-settings.ts";
 export * from "./tenant-record.ts";
 export * from "./trust-policy.ts";
+export * from "./verification/alarms.ts";
 export * from "./verification/finding.ts";
 export * from "./verification/finding-rules.ts";
 export * from "./verification/guard-pattern.ts";

@@ -114,6 +114,8 @@ export function stageNames(stage: Stage) {
     /** On the account's default bus, where AWS's own events arrive. */
     guardRule: `${prefix}-guard`,
     keyUseRule: `${prefix}-key-use`,
+    /** Apart from the sweep's, so that a full sweep never keeps a touched key waiting. */
+    guardQueue: `${prefix}-guard`,
     guardDeadLetter: `${prefix}-guard-dlq`,
     alarmTopic: `${prefix}-alarms`,
     dashboard: prefix,
@@ -144,6 +146,7 @@ export function stageArns(accountId: AccountId, region: Region | "*", stage: Sta
     ruleDeadLetter: `arn:aws:sqs:${region}:${accountId}:${names.ruleDeadLetter}`,
     verificationQueue: `arn:aws:sqs:${region}:${accountId}:${names.verificationQueue}`,
     verificationDeadLetter: `arn:aws:sqs:${region}:${accountId}:${names.verificationDeadLetter}`,
+    guardQueue: `arn:aws:sqs:${region}:${accountId}:${names.guardQueue}`,
     guardDeadLetter: `arn:aws:sqs:${region}:${accountId}:${names.guardDeadLetter}`,
     guardRule: `arn:aws:events:${region}:${accountId}:rule/${names.guardRule}`,
     keyUseRule: `arn:aws:events:${region}:${accountId}:rule/${names.keyUseRule}`,
