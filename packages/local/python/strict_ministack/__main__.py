@@ -34,7 +34,7 @@ def main():
 
     # Importing a module puts its rules in place.
     from . import checks, events_rules, iam_rules, kms_clock, kms_conditions, kms_cross_account, kms_deletion  # noqa: F401
-    from . import kms_import, kms_policies, kms_states, memory, principals, s3_encryption  # noqa: F401
+    from . import kms_import, kms_policies, kms_states, memory, metric_conditions, principals, s3_encryption  # noqa: F401
     from . import sqs_actions, sqs_senders  # noqa: F401
 
     _tell_port(data_dir, os.environ["GATEWAY_PORT"])

@@ -1,3 +1,4 @@
+import { CloudWatchClient } from "@aws-sdk/client-cloudwatch";
 import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import { CreateRoleCommand, IAMClient, PutRolePolicyCommand } from "@aws-sdk/client-iam";
 import { KMSClient } from "@aws-sdk/client-kms";
@@ -12,6 +13,7 @@ export interface Caller {
   readonly sts: STSClient;
   readonly s3: S3Client;
   readonly events: EventBridgeClient;
+  readonly cloudWatch: CloudWatchClient;
 }
 
 export interface Statement {
@@ -40,6 +42,7 @@ export function callerWith(emulator: Emulator, credentials: Credentials): Caller
     sts: new STSClient(config),
     s3: new S3Client({ ...config, forcePathStyle: true }),
     events: new EventBridgeClient(config),
+    cloudWatch: new CloudWatchClient(config),
   };
 }
 
