@@ -1,26 +1,50 @@
 /** The whole stage. Each file beside this one is one concern. */
+import { alarms, alarmTopic, page, subscriptions } from "./alarms.ts";
 import { archive, bus } from "./bus.ts";
+import { dashboard } from "./dashboard.ts";
+import { guardTarget, keyUseTarget } from "./guard.ts";
 import { auditorRole, operatorPolicy, sharedTenantRole, tenantBoundary } from "./permissions.ts";
 import { queue, queueDeadLetter, ruleDeadLetter, target, worker } from "./provisioning.ts";
 import { deployedSettings, registry } from "./registry.ts";
 import { review } from "./review.ts";
+import {
+  guardDeadLetter,
+  sweep,
+  verificationDeadLetter,
+  verificationQueue,
+  verify,
+  verifyShards,
+  verifyTouched,
+} from "./verification.ts";
 
 export const outputs = {
   bus: bus.name,
   registry: registry.name,
   queue: queue.url,
-  deadLetterQueues: [queueDeadLetter.url, ruleDeadLetter.url],
+  verificationQueue: verificationQueue.url,
+  deadLetterQueues: [queueDeadLetter.url, ruleDeadLetter.url, verificationDeadLetter.url, guardDeadLetter.url],
   operatorPolicy: operatorPolicy.arn,
+  alarmTopic: alarmTopic.arn,
 };
 
 // Made for their own sake: nothing refers to them.
 export const resources = {
+  alarms,
   archive,
   auditorRole,
+  dashboard,
   deployedSettings,
+  guardTarget,
+  keyUseTarget,
+  page,
   review,
   sharedTenantRole,
+  subscriptions,
+  sweep,
   target,
   tenantBoundary,
+  verify,
+  verifyShards,
+  verifyTouched,
   worker,
 };

@@ -1,5 +1,5 @@
 /**
- * Every role and policy of the stage. Keys aren't in here: the provisioner's and the auditor's rights on a key come from
+ * The roles and policies of the stage but for verification's (verification-permissions.ts). Keys aren't in here: the provisioner's and the auditor's rights on a key come from
  * that key's own policy, so neither can touch a key that tenantkeys didn't make.
  */
 import {
@@ -299,6 +299,12 @@ const operate: readonly PolicyStatement[] = [
     Resource: arns.registryTable,
   },
   {
+    Sid: "ListFindings",
+    Effect: "Allow",
+    Action: "dynamodb:Query",
+    Resource: [arns.findingsIndex, arns.keysIndex],
+  },
+  {
     Sid: "ReplayDeadLetters",
     Effect: "Allow",
     Action: [
@@ -308,7 +314,7 @@ const operate: readonly PolicyStatement[] = [
       "sqs:GetQueueAttributes",
       "sqs:ReceiveMessage",
     ],
-    Resource: [arns.queueDeadLetter, arns.ruleDeadLetter],
+    Resource: [arns.queueDeadLetter, arns.ruleDeadLetter, arns.verificationDeadLetter, arns.guardDeadLetter],
   },
   { Sid: "FeedTheQueue", Effect: "Allow", Action: ["sqs:GetQueueUrl", "sqs:SendMessage"], Resource: arns.queue },
   { Sid: "PlanAsAuditor", Effect: "Allow", Action: "sts:AssumeRole", Resource: arns.auditorRole },

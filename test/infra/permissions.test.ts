@@ -5,6 +5,8 @@ import { ACCOUNT_ID, asList, REGION, type RecordedStage, recordStage } from "./r
 
 const PROVISIONER = "tenantkeys-dev-provisioner inline provisioner";
 const AUDITOR = "tenantkeys-dev-auditor inline auditor";
+const SWEEPER = "tenantkeys-dev-sweeper inline sweeper";
+const VERIFIER = "tenantkeys-dev-verifier inline verifier";
 const OPERATOR = "tenantkeys-dev-operator policy";
 const BOUNDARY = "tenantkeys-dev-tenant-boundary policy";
 
@@ -15,6 +17,8 @@ const EVERY_RESOURCE: Readonly<Record<string, string>> = {
   [`${AUDITOR}: ListAliases`]: "kms:ListAliases is allowed by IAM alone, on no narrower resource; it reads names",
   [`${AUDITOR}: ListRolesInBulk`]: "iam:GetAccountAuthorizationDetails knows no narrower resource; it reads roles",
   [`${AUDITOR}: FindKeysByTag`]: "tag:GetResources knows no narrower resource; it reads names and tags only",
+  [`${SWEEPER}: PutTheStagesMetrics`]: "metrics have no ARN; the condition keeps it to the project's namespace",
+  [`${VERIFIER}: PutTheStagesMetrics`]: "metrics have no ARN; the condition keeps it to the project's namespace",
   [`${BOUNDARY}: TouchDataAtMost`]:
     "a boundary grants nothing, and where tenants' data lies is the application's business",
 };
@@ -70,7 +74,7 @@ describe("every statement of the stage", () => {
       for (const sid of sids) expect(sid, document).toMatch(/^[A-Za-z0-9]+$/);
       expect(new Set(sids).size, document).toBe(sids.length);
     }
-    expect(stage.documents().size).toBe(12);
+    expect(stage.documents().size).toBe(21);
   });
 
   test("names its actions one by one, and what it is about by what it is", () => {
@@ -92,6 +96,7 @@ describe("every statement of the stage", () => {
     const principals = each().flatMap(({ statement }) => Object.values(statement.Principal ?? {}).flatMap(asList));
     expect([...new Set(principals)].toSorted()).toEqual([
       `arn:aws:iam::${ACCOUNT_ID}:root`,
+      "cloudwatch.amazonaws.com",
       "events.amazonaws.com",
       "lambda.amazonaws.com",
       "scheduler.amazonaws.com",
@@ -381,15 +386,15 @@ describe("the queues' policies", () => {
         Action: "sqs:SendMessage",
         Resource: queue.arn,
         Condition: {
-          ArnEquals: { "aws:SourceArn": stage.one("cloudwatch/eventRule:EventRule").arn },
+          ArnEquals: { "aws:SourceArn": stage.one("cloudwatch/eventRule:EventRule", "-sign-ups").arn },
           StringEquals: { "aws:SourceAccount": ACCOUNT_ID },
         },
       },
     ]);
   });
 
-  test("are two: SQS itself moves messages into the queue's dead-letter queue and needs none", () => {
-    expect(stage.ofType("sqs/queuePolicy:QueuePolicy")).toHaveLength(2);
+  test("are four with the guard's: SQS itself moves messages into a queue's dead-letter queue and needs none", () => {
+    expect(stage.ofType("sqs/queuePolicy:QueuePolicy")).toHaveLength(4);
   });
 });
 

@@ -73,15 +73,26 @@ describe("the queue", () => {
     },
   );
 
-  test("exists three times and no more: a dead-letter queue behind each hand-over", () => {
-    expect(stage.ofType("sqs/queue:Queue")).toHaveLength(3);
+  test("and those of verification are all there are: a dead-letter queue behind each hand-over", () => {
+    const names = stage
+      .ofType("sqs/queue:Queue")
+      .map(({ inputs }) => String(inputs.name).replace("tenantkeys-dev-", ""));
+    expect(names.toSorted()).toEqual([
+      "guard-dlq",
+      "guard-events",
+      "provisioning",
+      "provisioning-dlq",
+      "sign-ups-dlq",
+      "verification",
+      "verification-dlq",
+    ]);
   });
 });
 
 describe("the rule", () => {
   test("takes the events of the stage's sources, and mapped ones of theirs, off the stage's own bus", () => {
     const pattern = (of: RecordedStage) =>
-      JSON.parse(String(of.one("cloudwatch/eventRule:EventRule").inputs.eventPattern));
+      JSON.parse(String(of.one("cloudwatch/eventRule:EventRule", "-sign-ups").inputs.eventPattern));
     expect(pattern(stage)).toEqual({
       source: ["tenantkeys.application", "sbt.control.plane"],
       "detail-type": [...EVENT_DETAIL_TYPES],
@@ -92,27 +103,29 @@ describe("the rule", () => {
         { source: ["crm"], "detail-type": ["CustomerCreated"] },
       ],
     });
-    expect(stage.one("cloudwatch/eventRule:EventRule").inputs.eventBusName).toBe("tenantkeys-dev");
+    expect(stage.one("cloudwatch/eventRule:EventRule", "-sign-ups").inputs.eventBusName).toBe("tenantkeys-dev");
   });
 
   test("takes none of the stage's own replies, which would come round for ever", () => {
-    const pattern = JSON.parse(String(stage.one("cloudwatch/eventRule:EventRule").inputs.eventPattern));
+    const pattern = JSON.parse(String(stage.one("cloudwatch/eventRule:EventRule", "-sign-ups").inputs.eventPattern));
     expect(pattern.source).not.toContain("tenantkeys");
     expect(pattern["detail-type"]).not.toContain("TenantKeyProvisioned");
   });
 
   test("tries the queue for a day and 185 times, EventBridge's longest, then its own dead-letter queue", () => {
-    expect(stage.one("cloudwatch/eventTarget:EventTarget").inputs).toMatchObject({
-      eventBusName: "tenantkeys-dev",
-      rule: "tenantkeys-dev-sign-ups",
-      arn: arn("sqs", "tenantkeys-dev-provisioning"),
-      deadLetterConfig: { arn: arn("sqs", "tenantkeys-dev-sign-ups-dlq") },
-      retryPolicy: { maximumEventAgeInSeconds: 86_400, maximumRetryAttempts: 185 },
-    });
+    expect(stage.where("cloudwatch/eventTarget:EventTarget", { rule: "tenantkeys-dev-sign-ups" }).inputs).toMatchObject(
+      {
+        eventBusName: "tenantkeys-dev",
+        rule: "tenantkeys-dev-sign-ups",
+        arn: arn("sqs", "tenantkeys-dev-provisioning"),
+        deadLetterConfig: { arn: arn("sqs", "tenantkeys-dev-sign-ups-dlq") },
+        retryPolicy: { maximumEventAgeInSeconds: 86_400, maximumRetryAttempts: 185 },
+      },
+    );
   });
 
   test("hands the event on whole: the worker parses the envelope", () => {
-    const { inputs } = stage.one("cloudwatch/eventTarget:EventTarget");
+    const { inputs } = stage.where("cloudwatch/eventTarget:EventTarget", { rule: "tenantkeys-dev-sign-ups" });
     expect(Object.keys(inputs).filter((name) => name.startsWith("input"))).toEqual([]);
   });
 });
@@ -127,8 +140,10 @@ describe("the archive", () => {
 });
 
 describe("the queue's mapping to the worker", () => {
+  const WORKERS = { eventSourceArn: arn("sqs", "tenantkeys-dev-provisioning") };
+
   test("reports failures message by message, with the stage's concurrency and batch size", () => {
-    const mapping = (of: RecordedStage) => of.one("lambda/eventSourceMapping:EventSourceMapping").inputs;
+    const mapping = (of: RecordedStage) => of.where("lambda/eventSourceMapping:EventSourceMapping", WORKERS).inputs;
     expect(mapping(stage)).toMatchObject({
       eventSourceArn: arn("sqs", "tenantkeys-dev-provisioning"),
       functionName: arn("lambda", "function:tenantkeys-dev-provision"),
@@ -140,7 +155,7 @@ describe("the queue's mapping to the worker", () => {
   });
 
   test("is never filtered: a message that no filter takes would be deleted unseen", () => {
-    expect(stage.one("lambda/eventSourceMapping:EventSourceMapping").inputs.filterCriteria).toBeUndefined();
+    expect(stage.where("lambda/eventSourceMapping:EventSourceMapping", WORKERS).inputs.filterCriteria).toBeUndefined();
   });
 });
 

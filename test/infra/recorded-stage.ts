@@ -47,6 +47,15 @@ export class RecordedStage {
     return found[0];
   }
 
+  /** The one resource of this type that has these inputs. */
+  where(type: string, wanted: Readonly<Record<string, unknown>>): StackResource {
+    const found = this.ofType(type).filter(({ inputs }) =>
+      Object.entries(wanted).every(([input, value]) => inputs[input] === value),
+    );
+    if (found.length === 1 && found[0] !== undefined) return found[0];
+    throw new Error(`${found.length} resources are aws:${type} with ${JSON.stringify(wanted)}`);
+  }
+
   /** Every policy document of the stage, by the name of what holds it. */
   documents(): ReadonlyMap<string, PolicyDocument> {
     const documents = new Map<string, PolicyDocument>();

@@ -1,4 +1,5 @@
 /** What outlives a stage, what is taken up again, and that removing a stage can't touch a tenant's key. */
+import { ALARM_IDS } from "@tenantkeys/core";
 import { PROJECT_ROOT } from "@tenantkeys/local";
 import { beforeAll, describe, expect, test } from "vitest";
 import { loadAppConfig } from "../../packages/local/src/deploy/app-config.ts";
@@ -58,6 +59,9 @@ describe.each(["dev", "test", "production"] as const)("stage %s", (name) => {
       `tenantkeys-${name}-provisioner`,
       `tenantkeys-${name}-review-caller`,
       `tenantkeys-${name}-reviewer`,
+      `tenantkeys-${name}-sweep-caller`,
+      `tenantkeys-${name}-sweeper`,
+      `tenantkeys-${name}-verifier`,
     ]);
   });
 
@@ -132,12 +136,19 @@ describe("the names of what is made", () => {
     names(stage.resources.filter(({ inputs }) => typeof inputs.name === "string"));
 
   test("are fixed: those that the documentation says", () => {
-    expect(named(stages.dev)).toEqual([
+    const alarms = ALARM_IDS.map((id) => `tenantkeys-dev-${id}`);
+    expect(named(stages.dev).filter((name) => !alarms.includes(name))).toEqual([
       "/aws/lambda/tenantkeys-dev-provision",
       "/aws/lambda/tenantkeys-dev-review",
+      "/aws/lambda/tenantkeys-dev-sweep",
+      "/aws/lambda/tenantkeys-dev-verify",
       "tenantkeys-dev",
+      "tenantkeys-dev-alarms",
       "tenantkeys-dev-archive",
       "tenantkeys-dev-auditor",
+      "tenantkeys-dev-guard",
+      "tenantkeys-dev-guard-dlq",
+      "tenantkeys-dev-guard-events",
       "tenantkeys-dev-operator",
       "tenantkeys-dev-provision",
       "tenantkeys-dev-provisioner",
@@ -150,7 +161,15 @@ describe("the names of what is made", () => {
       "tenantkeys-dev-reviewer",
       "tenantkeys-dev-sign-ups",
       "tenantkeys-dev-sign-ups-dlq",
+      "tenantkeys-dev-sweep",
+      "tenantkeys-dev-sweep-caller",
+      "tenantkeys-dev-sweep-schedule",
+      "tenantkeys-dev-sweeper",
       "tenantkeys-dev-tenant-boundary",
+      "tenantkeys-dev-verification",
+      "tenantkeys-dev-verification-dlq",
+      "tenantkeys-dev-verifier",
+      "tenantkeys-dev-verify",
     ]);
   });
 

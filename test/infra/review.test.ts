@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 
 test("it runs every 15 minutes, or as often as the stage says, and calls its function", () => {
-  const schedule = (of: RecordedStage) => of.one("scheduler/schedule:Schedule").inputs;
+  const schedule = (of: RecordedStage) => of.one("scheduler/schedule:Schedule", "-review-schedule").inputs;
   expect(schedule(stage)).toMatchObject({
     name: "tenantkeys-dev-review-schedule",
     scheduleExpression: "rate(15 minutes)",
@@ -30,7 +30,7 @@ test("it runs every 15 minutes, or as often as the stage says, and calls its fun
 });
 
 test("it is told nothing by its schedule, so that nobody shifts its time there", () => {
-  const { target } = stage.one("scheduler/schedule:Schedule").inputs;
+  const { target } = stage.one("scheduler/schedule:Schedule", "-review-schedule").inputs;
   expect((target as { readonly input: string }).input).toBe("{}");
 });
 

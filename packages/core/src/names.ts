@@ -115,7 +115,7 @@ export function stageNames(stage: Stage) {
     guardRule: `${prefix}-guard`,
     keyUseRule: `${prefix}-key-use`,
     /** Apart from the sweep's, so that a full sweep never keeps a touched key waiting. */
-    guardQueue: `${prefix}-guard`,
+    guardQueue: `${prefix}-guard-events`,
     guardDeadLetter: `${prefix}-guard-dlq`,
     alarmTopic: `${prefix}-alarms`,
     dashboard: prefix,
@@ -136,6 +136,9 @@ export function stageArns(accountId: AccountId, region: Region | "*", stage: Sta
   const names = stageNames(stage);
   return {
     registryTable: `arn:aws:dynamodb:${region}:${accountId}:table/${names.registryTable}`,
+    /** The open findings, and the tenant keys by the ARNs of their keys. */
+    findingsIndex: `arn:aws:dynamodb:${region}:${accountId}:table/${names.registryTable}/index/findings`,
+    keysIndex: `arn:aws:dynamodb:${region}:${accountId}:table/${names.registryTable}/index/keys`,
     bus: `arn:aws:events:${region}:${accountId}:event-bus/${names.bus}`,
     archive: `arn:aws:events:${region}:${accountId}:archive/${names.archive}`,
     /** Replays of the archive, by the name that each is given. */

@@ -83,7 +83,7 @@ describe("the alarms of a stage", () => {
   test.each([
     ["queue-old-provisioning", "tenantkeys-dev-provisioning", 1_800],
     ["queue-old-verification", "tenantkeys-dev-verification", 1_800],
-    ["queue-old-guard", "tenantkeys-dev-guard", 300],
+    ["queue-old-guard", "tenantkeys-dev-guard-events", 300],
   ] as const)("%s looks at the oldest message of %s, from %i s on", (id, QueueName, threshold) => {
     const metric = { namespace: "AWS/SQS", metricName: "ApproximateAgeOfOldestMessage", dimensions: { QueueName } };
     expect(of(id)).toMatchObject({ ...metric, comparison: "GreaterThanThreshold", threshold });
@@ -169,6 +169,7 @@ test("each alarm says what is wrong and where the runbook says what to do", () =
     "No sweep has ended for more than two intervals. What to do: docs/runbook.md#sweep-overdue",
   );
   expect(runbookHeading("dead-letters-old-guard")).toBe("dead-letters-old");
+  expect(runbookHeading("queue-old-guard")).toBe("queue-old");
   expect(runbookHeading("function-errors-verify")).toBe("function-errors");
   for (const id of ALARM_IDS) expect(alarmDescription(id).length).toBeLessThanOrEqual(1_024);
 });

@@ -43,9 +43,9 @@ export const ALARMS = {
   "dead-letters-old-sign-ups": old("The sign-up rule's dead letters are a week old."),
   "dead-letters-old-verification": old("The verify function's dead letters are a week old."),
   "dead-letters-old-guard": old("The guard's dead letters are a week old."),
-  "queue-old-provisioning": { says: "Events wait long for the worker.", pages: false },
-  "queue-old-verification": { says: "Parts of a sweep wait long for the verify function.", pages: false },
-  "queue-old-guard": { says: "Events about keys wait long for their verification.", pages: false },
+  "queue-old-provisioning": waiting("Events wait long for the worker."),
+  "queue-old-verification": waiting("Parts of a sweep wait long for the verify function."),
+  "queue-old-guard": waiting("Events about keys wait long for their verification."),
   "function-errors-provision": failing("The worker fails or runs into its time-out."),
   "function-errors-review": failing("The review function fails or runs into its time-out."),
   "function-errors-sweep": failing("The sweep function fails or runs into its time-out."),
@@ -152,6 +152,10 @@ export function pageRule(stage: Stage): string {
 
 function old(says: string) {
   return { says, pages: false, runbook: "dead-letters-old" } as const;
+}
+
+function waiting(says: string) {
+  return { says, pages: false, runbook: "queue-old" } as const;
 }
 
 function failing(says: string) {

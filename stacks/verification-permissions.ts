@@ -1,0 +1,115 @@
+/**
+ * The roles of verification. Neither has a right in KMS or IAM of its own: they look as the auditor, whom every key's
+ * policy lets look, and what is to be changed the worker does.
+ */
+import { METRIC_NAMESPACE, type PolicyStatement } from "@tenantkeys/core";
+import { functionRoleArgs, scheduleRoleArgs } from "./role-args.ts";
+import { accountId, arns, names, region, settings } from "./stage.ts";
+
+const KEEP_ITEMS = [
+  "dynamodb:ConditionCheckItem",
+  "dynamodb:DeleteItem",
+  "dynamodb:GetItem",
+  "dynamodb:PutItem",
+  "dynamodb:Query",
+  "dynamodb:UpdateItem",
+] as const;
+
+const ofBoth: readonly PolicyStatement[] = [
+  { Sid: "LookAsAuditor", Effect: "Allow", Action: "sts:AssumeRole", Resource: arns.auditorRole },
+  { Sid: "TellOfFindings", Effect: "Allow", Action: "events:PutEvents", Resource: arns.bus },
+  {
+    // Every resource, because CloudWatch knows no narrower one for metrics; the condition keeps it to our namespace.
+    Sid: "PutTheStagesMetrics",
+    Effect: "Allow",
+    Action: "cloudwatch:PutMetricData",
+    Resource: "*",
+    Condition: { StringEquals: { "cloudwatch:namespace": METRIC_NAMESPACE } },
+  },
+  ...(settings.securityHub ? [tellSecurityHub()] : []),
+];
+
+/** The account's own product, under which custom findings are sent. */
+function tellSecurityHub(): PolicyStatement {
+  return {
+    Sid: "TellSecurityHub",
+    Effect: "Allow",
+    Action: "securityhub:BatchImportFindings",
+    Resource: `arn:aws:securityhub:${region}:${accountId}:product/${accountId}/default`,
+  };
+}
+
+function askAccessAnalyzer(): PolicyStatement {
+  return {
+    // Every resource, because these two are asked about a document, not about anything of the account.
+    Sid: "AskAccessAnalyzer",
+    Effect: "Allow",
+    Action: ["access-analyzer:CheckAccessNotGranted", "access-analyzer:CheckNoPublicAccess"],
+    Resource: "*",
+  };
+}
+
+/** The function that starts a sweep, cuts it into shards and closes it. */
+export const sweeperRoleArgs = functionRoleArgs({
+  name: names.sweeperRole,
+  description: "tenantkeys: lists what is there, cuts sweeps into shards, and closes them",
+  functionName: names.sweepFunction,
+  policyName: "sweeper",
+  may: [
+    {
+      Sid: "ListTheRegistryAndKeepSweeps",
+      Effect: "Allow",
+      Action: [...KEEP_ITEMS, "dynamodb:Scan"],
+      Resource: arns.registryTable,
+    },
+    { Sid: "CountOpenFindings", Effect: "Allow", Action: "dynamodb:Query", Resource: arns.findingsIndex },
+    {
+      Sid: "SendShards",
+      Effect: "Allow",
+      Action: "sqs:SendMessage",
+      Resource: arns.verificationQueue,
+    },
+    ...ofBoth,
+  ],
+});
+
+export const sweepScheduleRoleArgs = scheduleRoleArgs(
+  {
+    name: names.sweepScheduleRole,
+    description: "tenantkeys: lets the schedule call the sweep function",
+    functionName: names.sweepFunction,
+  },
+  "CallTheSweep",
+);
+
+/** Only where the stage lets something be put right without a person asking. */
+const askForRepair: readonly PolicyStatement[] =
+  settings.automaticRepair || settings.cancelUnintendedDeletions
+    ? [{ Sid: "AskForRepair", Effect: "Allow", Action: "sqs:SendMessage", Resource: arns.queue }]
+    : [];
+
+/** The function that verifies shards and touched keys. */
+export const verifierRoleArgs = functionRoleArgs({
+  name: names.verifierRole,
+  description: "tenantkeys: verifies tenants' keys and keeps findings, changes no key",
+  functionName: names.verifyFunction,
+  policyName: "verifier",
+  may: [
+    { Sid: "KeepFindings", Effect: "Allow", Action: KEEP_ITEMS, Resource: arns.registryTable },
+    {
+      Sid: "FindKeysByArnAndCountOpenFindings",
+      Effect: "Allow",
+      Action: "dynamodb:Query",
+      Resource: [arns.findingsIndex, arns.keysIndex],
+    },
+    {
+      Sid: "TakeWorkFromTheQueues",
+      Effect: "Allow",
+      Action: ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
+      Resource: [arns.verificationQueue, arns.guardQueue],
+    },
+    ...askForRepair,
+    ...(settings.accessAnalyzer ? [askAccessAnalyzer()] : []),
+    ...ofBoth,
+  ],
+});
