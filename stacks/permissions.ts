@@ -23,6 +23,7 @@ import {
 import { retained } from "./retained.ts";
 import { functionRoleArgs, scheduleRoleArgs } from "./role-args.ts";
 import { accountId, arns, context, names, region, settings } from "./stage.ts";
+import { askAccessAnalyzer, tellSecurityHub } from "./verification-permissions.ts";
 
 export const tenantBoundary = new aws.iam.Policy(
   "TenantBoundary",
@@ -317,6 +318,16 @@ const operate: readonly PolicyStatement[] = [
     Resource: [arns.queueDeadLetter, arns.ruleDeadLetter, arns.verificationDeadLetter, arns.guardDeadLetter],
   },
   { Sid: "FeedTheQueue", Effect: "Allow", Action: ["sqs:GetQueueUrl", "sqs:SendMessage"], Resource: arns.queue },
+  {
+    // Every resource, because it is asked about a document, and free of charge.
+    Sid: "ValidatePolicies",
+    Effect: "Allow",
+    Action: "access-analyzer:ValidatePolicy",
+    Resource: "*",
+  },
+  // `tenantkeys verify` does what the verify function does.
+  ...tellSecurityHub,
+  ...askAccessAnalyzer,
   { Sid: "PlanAsAuditor", Effect: "Allow", Action: "sts:AssumeRole", Resource: arns.auditorRole },
 ];
 

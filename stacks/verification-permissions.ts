@@ -7,13 +7,37 @@ import { functionRoleArgs, scheduleRoleArgs } from "./role-args.ts";
 import { accountId, arns, names, region, settings } from "./stage.ts";
 
 const KEEP_ITEMS = [
-  "dynamodb:ConditionCheckItem",
   "dynamodb:DeleteItem",
   "dynamodb:GetItem",
   "dynamodb:PutItem",
   "dynamodb:Query",
   "dynamodb:UpdateItem",
 ] as const;
+
+/** Under the account's own product, as custom findings are. Where the stage says so. */
+export const tellSecurityHub: readonly PolicyStatement[] = settings.securityHub
+  ? [
+      {
+        Sid: "TellSecurityHub",
+        Effect: "Allow",
+        Action: "securityhub:BatchImportFindings",
+        Resource: `arn:aws:securityhub:${region}:${accountId}:product/${accountId}/default`,
+      },
+    ]
+  : [];
+
+/** Where the stage says so. */
+export const askAccessAnalyzer: readonly PolicyStatement[] = settings.accessAnalyzer
+  ? [
+      {
+        // Every resource, because these two are asked about a document, not about anything of the account.
+        Sid: "AskAccessAnalyzer",
+        Effect: "Allow",
+        Action: ["access-analyzer:CheckAccessNotGranted", "access-analyzer:CheckNoPublicAccess"],
+        Resource: "*",
+      },
+    ]
+  : [];
 
 const ofBoth: readonly PolicyStatement[] = [
   { Sid: "LookAsAuditor", Effect: "Allow", Action: "sts:AssumeRole", Resource: arns.auditorRole },
@@ -26,28 +50,8 @@ const ofBoth: readonly PolicyStatement[] = [
     Resource: "*",
     Condition: { StringEquals: { "cloudwatch:namespace": METRIC_NAMESPACE } },
   },
-  ...(settings.securityHub ? [tellSecurityHub()] : []),
+  ...tellSecurityHub,
 ];
-
-/** The account's own product, under which custom findings are sent. */
-function tellSecurityHub(): PolicyStatement {
-  return {
-    Sid: "TellSecurityHub",
-    Effect: "Allow",
-    Action: "securityhub:BatchImportFindings",
-    Resource: `arn:aws:securityhub:${region}:${accountId}:product/${accountId}/default`,
-  };
-}
-
-function askAccessAnalyzer(): PolicyStatement {
-  return {
-    // Every resource, because these two are asked about a document, not about anything of the account.
-    Sid: "AskAccessAnalyzer",
-    Effect: "Allow",
-    Action: ["access-analyzer:CheckAccessNotGranted", "access-analyzer:CheckNoPublicAccess"],
-    Resource: "*",
-  };
-}
 
 /** The function that starts a sweep, cuts it into shards and closes it. */
 export const sweeperRoleArgs = functionRoleArgs({
@@ -109,7 +113,7 @@ export const verifierRoleArgs = functionRoleArgs({
       Resource: [arns.verificationQueue, arns.guardQueue],
     },
     ...askForRepair,
-    ...(settings.accessAnalyzer ? [askAccessAnalyzer()] : []),
+    ...askAccessAnalyzer,
     ...ofBoth,
   ],
 });

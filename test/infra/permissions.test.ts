@@ -19,6 +19,7 @@ const EVERY_RESOURCE: Readonly<Record<string, string>> = {
   [`${AUDITOR}: FindKeysByTag`]: "tag:GetResources knows no narrower resource; it reads names and tags only",
   [`${SWEEPER}: PutTheStagesMetrics`]: "metrics have no ARN; the condition keeps it to the project's namespace",
   [`${VERIFIER}: PutTheStagesMetrics`]: "metrics have no ARN; the condition keeps it to the project's namespace",
+  [`${OPERATOR}: ValidatePolicies`]: "Access Analyzer is asked about a document; it reads nothing of the account",
   [`${BOUNDARY}: TouchDataAtMost`]:
     "a boundary grants nothing, and where tenants' data lies is the application's business",
 };
@@ -79,7 +80,7 @@ describe("every statement of the stage", () => {
 
   test("names its actions one by one, and what it is about by what it is", () => {
     for (const { name, statement } of each()) {
-      for (const action of asList(statement.Action)) expect(action, name).toMatch(/^[a-z0-9]+:[A-Za-z]+$/);
+      for (const action of asList(statement.Action)) expect(action, name).toMatch(/^[a-z0-9-]+:[A-Za-z]+$/);
       for (const element of ["NotAction", "NotResource", "NotPrincipal"])
         expect(statement, name).not.toHaveProperty(element);
     }
@@ -272,7 +273,8 @@ describe("the operator's policy", () => {
   });
 
   test("names this stage's bus, table and queues only, and can't empty the queue of the worker", () => {
-    const named = stage.statements(OPERATOR).flatMap(({ Resource }) => asList(Resource));
+    const about = stage.statements(OPERATOR).filter(({ Sid }) => Sid !== "ValidatePolicies");
+    const named = about.flatMap(({ Resource }) => asList(Resource));
     expect(named.filter((arn) => !arn.includes("tenantkeys-dev"))).toEqual([]);
     // A replay of the archive has no ARN before it is started; its name begins with the stage's, which no other's does.
     expect(named.filter((arn) => arn.includes("*"))).toEqual([
@@ -282,6 +284,15 @@ describe("the operator's policy", () => {
       .statements(OPERATOR)
       .filter(({ Resource }) => asList(Resource).some((arn) => arn.endsWith("tenantkeys-dev-provisioning")));
     expect(onWorkersQueue.flatMap(({ Action }) => asList(Action))).toEqual(["sqs:GetQueueUrl", "sqs:SendMessage"]);
+  });
+
+  test("lists findings and whose keys are whose, and reads every dead-letter queue", () => {
+    const table = stage.one("dynamodb/table:Table").arn;
+    const resources = (sid: string) =>
+      stage.statements(OPERATOR).flatMap(({ Sid, Resource }) => (Sid === sid ? asList(Resource) : []));
+    expect(resources("ListFindings")).toEqual([`${table}/index/findings`, `${table}/index/keys`]);
+    const deadLetters = stage.ofType("sqs/queue:Queue").filter(({ inputs }) => String(inputs.name).endsWith("-dlq"));
+    expect(resources("ReplayDeadLetters").toSorted()).toEqual(deadLetters.map(({ arn }) => arn).toSorted());
   });
 
   test("starts replays of this stage's archive, and can't stop or change anything of EventBridge", () => {

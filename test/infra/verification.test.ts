@@ -8,9 +8,8 @@ const role = (name: string) => `arn:aws:iam::${ACCOUNT_ID}:role/tenantkeys/tenan
 const TABLE = arn("dynamodb", "table/tenantkeys-dev-registry");
 const SWEEPER = "tenantkeys-dev-sweeper inline sweeper";
 const VERIFIER = "tenantkeys-dev-verifier inline verifier";
-const KEEP_ITEMS = ["ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"].map(
-  (action) => `dynamodb:${action}`,
-);
+const OPERATOR = "tenantkeys-dev-operator policy";
+const KEEP_ITEMS = ["DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"].map((action) => `dynamodb:${action}`);
 
 let stage: RecordedStage;
 /** A stage with every switch of verification on. */
@@ -197,6 +196,13 @@ describe("each switch gives the rights that it needs, and no others", () => {
     expect(gained(watched, SWEEPER)).toEqual({ TellSecurityHub: TELL_SECURITY_HUB });
     expect(gained(watched, VERIFIER)).toEqual({
       AskForRepair: [["sqs:SendMessage"], [arn("sqs", "tenantkeys-dev-provisioning")]],
+      AskAccessAnalyzer: [["access-analyzer:CheckAccessNotGranted", "access-analyzer:CheckNoPublicAccess"], ["*"]],
+      TellSecurityHub: TELL_SECURITY_HUB,
+    });
+  });
+
+  test("all on: whoever verifies by the command line gets the same two, and nothing else", () => {
+    expect(gained(watched, OPERATOR)).toEqual({
       AskAccessAnalyzer: [["access-analyzer:CheckAccessNotGranted", "access-analyzer:CheckNoPublicAccess"], ["*"]],
       TellSecurityHub: TELL_SECURITY_HUB,
     });
