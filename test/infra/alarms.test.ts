@@ -1,6 +1,6 @@
 /**
- * The alarms as they are deployed. Those on AWS's own metrics and on missing data can't be seen ringing on the local AWS,
- * which has neither: these definitions are what is shown of them.
+ * The alarms as they are deployed. Those on queues, on metrics from log lines and on missing data can't be seen ringing on
+ * the local AWS, which has none of these: these definitions are what is shown of them.
  */
 import {
   ALARM_IDS,
