@@ -42,5 +42,6 @@ export * from "./verification/sweep/sweep-tick.ts";
 export * from "./verification/use-counter.ts";
 export * from "./verification/verification-worker.ts";
 export * from "./verification/verify-tenant-key.ts";
+export * from "./verification/security-hub.ts";
 export * from "./verification/watch-use.ts";
 export * from "./work-queue.ts";

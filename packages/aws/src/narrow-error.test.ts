@@ -14,6 +14,7 @@ const CODES: readonly (readonly [string, string])[] = [
   ["AccessDenied", "access_denied"],
   ["AccessDeniedException", "access_denied"],
   ["CredentialsProviderError", "access_denied"],
+  ["InvalidAccessException", "access_denied"],
   ["LimitExceeded", "quota_exceeded"],
   ["LimitExceededException", "quota_exceeded"],
   ["Throttling", "throttled"],

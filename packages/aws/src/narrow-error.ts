@@ -34,6 +34,8 @@ const CODE_OF_NAME: Readonly<Record<string, ErrorCode>> = {
   ResourceNotFoundException: "stage_not_deployed",
   QueueDoesNotExist: "stage_not_deployed",
   CredentialsProviderError: "access_denied",
+  // Security Hub's, where the account hasn't enabled it or the caller may not.
+  InvalidAccessException: "access_denied",
 };
 
 /**

@@ -111,11 +111,17 @@ export const FINDING_RULES = {
     says: "can be assumed otherwise than intended",
     repairer: "person",
   },
-  "role-policy-differs": { severity: "high", says: "has another policy for the key than intended", repairer: "person" },
+  "role-policy-differs": {
+    severity: "high",
+    says: "has another policy for the key than intended",
+    repairer: "person",
+    securityHubControl: "KMS.2",
+  },
   "role-policy-foreign": {
     severity: "high",
     says: "has policies that are neither tenantkeys' nor for its tenant's data alone",
     repairer: "none",
+    securityHubControl: "KMS.1",
   },
   "role-boundary-differs": {
     severity: "high",
