@@ -21,6 +21,7 @@ export * from "./registry-table.ts";
 export * from "./roles.ts";
 export * from "./run.ts";
 export * from "./take-key.ts";
+export * from "./verification/access-analyzer.ts";
 export * from "./verification/auditor-clients.ts";
 export * from "./verification/cloudwatch-client.ts";
 export * from "./verification/create-verify-ports.ts";

@@ -20,10 +20,12 @@ describe("the quotas of what verification reads", () => {
     expect(AUDIT_ACTIONS.filter((action) => !REQUEST_QUOTAS.has(action))).toEqual([]);
   });
 
-  test("of IAM and the tagging API are our own, since neither publishes any", () => {
+  test("of IAM, Access Analyzer and the tagging API are our own, since none publishes any", () => {
     const assumed = [...REQUEST_QUOTAS].filter(([, { kind }]) => kind === "assumed").map(([operation]) => operation);
-    expect(assumed.filter((operation) => !/^(iam|tag):/.test(operation))).toEqual([]);
-    expect([...REQUEST_QUOTAS.keys()].filter((operation) => /^(iam|tag):/.test(operation))).toEqual(assumed);
+    expect(assumed.filter((operation) => !/^(access-analyzer|iam|tag):/.test(operation))).toEqual([]);
+    expect([...REQUEST_QUOTAS.keys()].filter((operation) => /^(access-analyzer|iam|tag):/.test(operation))).toEqual(
+      assumed,
+    );
   });
 });
 

@@ -20,10 +20,12 @@ const PUBLISHED_PER_SECOND = {
 } as const satisfies Readonly<Record<string, number>>;
 
 /**
- * IAM and the tagging API publish none, and throttle. A sweep reads their lists in bulk; single reads are for what looked
+ * IAM, its Access Analyzer and the tagging API publish none, and throttle. A sweep reads their lists in bulk; single reads are for what looked
  * wrong, so this little is enough.
  */
 const ASSUMED_PER_SECOND = {
+  "access-analyzer:CheckAccessNotGranted": 5,
+  "access-analyzer:CheckNoPublicAccess": 5,
   "iam:GetAccountAuthorizationDetails": 5,
   "iam:GetRole": 20,
   "iam:GetRolePolicy": 20,
