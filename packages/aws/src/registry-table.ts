@@ -238,6 +238,7 @@ export function verifiedKeyEntity(table: RegistryTable) {
         rotationsOnRequest: number().optional(),
         grants: number().optional(),
       }).optional(),
+      policyOpinion: map({ policyHash: string(), objections: list(string()) }).optional(),
     }),
     computeKey: ({ tenantId, keyName }: { tenantId: string; keyName: string }) => ({
       pk: `${TENANT_PREFIX}${tenantId}`,

@@ -1,4 +1,5 @@
 /** What the parts of verification give each other: who reads, who keeps findings, who tells of them. */
+import type { AccessAnalyzerClient } from "@aws-sdk/client-accessanalyzer";
 import type {
   Finding,
   FindingChanges,
@@ -43,6 +44,8 @@ export interface VerifyPorts {
   readonly statuses: StatusStore;
   readonly publisher: Publisher;
   readonly quota: QuotaShare;
+  /** Absent where the stage doesn't ask IAM Access Analyzer (`createAccessAnalyzer`). */
+  readonly accessAnalyzer?: AccessAnalyzerClient | undefined;
   readonly settings: StageSettings;
   readonly context: StageContext;
 }

@@ -61,7 +61,7 @@ test("a call holds 100 findings at most", async () => {
 });
 
 test("a finding that stays open is told again on its first day and a day of every week", async () => {
-  const after = (days: number, name: string) => stored(name, { lastSeenAtMs: START_MS + days * DAY_MS });
+  const after = (days: number, name: string) => stored(name, { firstSeenAtMs: START_MS - days * DAY_MS });
   const stillOpen = [after(0.5, "first-day"), after(1.5, "second-day"), after(6.9, "sixth-day"), after(7.1, "week")];
   await tellSecurityHub(ports, run(), changes({ stillOpen }));
   expect(sentIds()).toEqual([["first-day", "week"]]);

@@ -43,6 +43,10 @@ export interface SecurityHubOutcome {
   readonly error?: TenantKeysError | undefined;
 }
 
+export interface UntoldFindings extends SecurityHubOutcome {
+  readonly error: TenantKeysError;
+}
+
 /** @returns undefined where the stage's settings don't switch it on */
 export function createSecurityHub(
   options: ClientOptions,
@@ -58,7 +62,9 @@ export async function tellSecurityHub(
   { opened, stillOpen, closed }: FindingChanges,
 ): Promise<SecurityHubOutcome> {
   if (securityHub === undefined) return { sent: 0, failed: 0 };
-  const findings = [...opened, ...closed, ...stillOpen.filter(isToBeRefreshed)].map((one) => asffFinding(context, one));
+  const nowMs = run.clock.nowMs();
+  const refreshed = stillOpen.filter((one) => isToBeRefreshed(one, nowMs));
+  const findings = [...opened, ...closed, ...refreshed].map((one) => asffFinding(context, one));
   let sent = 0;
   let error: TenantKeysError | undefined;
   for (let start = 0; start < findings.length; start += BATCH_FINDINGS) {
@@ -78,27 +84,29 @@ export async function tellSecurityHub(
 
 /**
  * A store of findings that tells Security Hub of every change as well.
- * @param report gets why something couldn't be told
+ * @param onUntold gets why something couldn't be told
  */
 export function withSecurityHub(
   store: FindingStore,
   ports: SecurityHubPorts,
-  report: (outcome: SecurityHubOutcome & { readonly error: TenantKeysError }) => void,
+  onUntold: (untold: UntoldFindings) => void,
 ): FindingStore {
   if (ports.securityHub === undefined) return store;
   return {
-    ...store,
+    openOfTenant: (run, tenantId) => store.openOfTenant(run, tenantId),
+    listOpen: (run) => store.listOpen(run),
+    history: (run, tenantId, limit) => store.history(run, tenantId, limit),
     async record(run, scope, findings) {
       const changes = await store.record(run, scope, findings);
       const { error, ...outcome } = await tellSecurityHub(ports, run, changes);
-      if (error !== undefined) report({ ...outcome, error });
+      if (error !== undefined) onUntold({ ...outcome, error });
       return changes;
     },
   };
 }
 
-function isToBeRefreshed({ firstSeenAtMs, lastSeenAtMs }: StoredFinding): boolean {
-  return (lastSeenAtMs - firstSeenAtMs) % REFRESH_PERIOD_MS < REFRESH_DURATION_MS;
+function isToBeRefreshed({ firstSeenAtMs }: StoredFinding, nowMs: number): boolean {
+  return (nowMs - firstSeenAtMs) % REFRESH_PERIOD_MS < REFRESH_DURATION_MS;
 }
 
 interface Refused {

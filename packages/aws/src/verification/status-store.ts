@@ -1,6 +1,6 @@
 /** When each key was last verified, what was read of it then, and what auditors ask of it. */
 import { GetCommand, PutCommand } from "@aws-sdk/lib-dynamodb";
-import type { KeyAttributes, KeyName, TenantId } from "@tenantkeys/core";
+import type { KeyAttributes, KeyName, PolicyOpinion, TenantId } from "@tenantkeys/core";
 import { EntityFormatter } from "dynamodb-toolbox/entity/actions/format";
 import { EntityParser } from "dynamodb-toolbox/entity/actions/parse";
 import type { Clients } from "../clients.ts";
@@ -20,6 +20,8 @@ export interface VerificationStatus {
   readonly rotationsReadAtMs?: number | undefined;
   /** Absent where there was no key to look at. */
   readonly attributes?: KeyAttributes | undefined;
+  /** What IAM Access Analyzer said of the key's policy, where it was asked. */
+  readonly policyOpinion?: PolicyOpinion | undefined;
 }
 
 export interface StatusStore {
@@ -66,6 +68,7 @@ export function mergeStatus(before: VerificationStatus | undefined, status: Veri
     ...status,
     grantsReadAtMs: grantsReadAtMs ?? before.grantsReadAtMs,
     rotationsReadAtMs: rotationsReadAtMs ?? before.rotationsReadAtMs,
+    policyOpinion: status.policyOpinion ?? before.policyOpinion,
     attributes: {
       ...attributes,
       lastRotatedAtMs: attributes.lastRotatedAtMs ?? known.lastRotatedAtMs,

@@ -9,7 +9,10 @@ import {
   type InspectedTenantKey,
   type KeyName,
   type KeyRecord,
+  type PolicyOpinion,
   RULE_IDS,
+  type RuleId,
+  TENANT_KEY_RULES,
   type TenantId,
   TenantKeysError,
   type Verdict,
@@ -19,6 +22,7 @@ import { type DeclaredState, declaredState } from "../declared-state.ts";
 import type { Known } from "../registry.ts";
 import type { Run } from "../run.ts";
 import { type BulkFacts, inspectTenantKey } from "./inspect-tenant-key.ts";
+import { judgePolicy } from "./judge-policy.ts";
 import type { FindingChanges, InspectionDepth, VerifiedTenantKey, VerifyPorts } from "./ports.ts";
 
 /** A key that a worker has in hand each time is left to the next sweep: it is being put right. */
@@ -28,6 +32,8 @@ const LOOK_AGAIN_DELAY_MS = 1_000;
 const NO_CHANGES: FindingChanges = { opened: [], stillOpen: [], closed: [] };
 const UNJUDGED: Verdict = { findings: [], unjudged: RULE_IDS, attributes: undefined };
 const WHOLE_DEPTH: InspectionDepth = { grants: true, rotations: true };
+
+const JUDGED: readonly RuleId[] = [...TENANT_KEY_RULES, "public-access"];
 
 interface VerifiedKeyName {
   readonly tenantId: TenantId;
@@ -40,6 +46,7 @@ type Look =
       readonly known: Known;
       readonly verdict: Verdict;
       readonly inspected?: InspectedTenantKey;
+      readonly policyOpinion?: PolicyOpinion | undefined;
     }
   /** Nothing is declared under this name. */
   | { readonly kind: "unknown" }
@@ -109,12 +116,39 @@ async function lookOnce(
   if (bulk !== undefined && verdict.findings.some(({ severity }) => severity !== "information")) {
     return { kind: "again", known, why: "doubted" };
   }
+  const { verdict: whole, policyOpinion } = await withPolicyOpinion(ports, run, verdict, {
+    ...name,
+    desired,
+    record,
+    inspected,
+  });
   const [recordNow, tenantNow] = await Promise.all([
     registry.get(run, name.tenantId, name.keyName),
     registry.getTenant(run, name.tenantId),
   ]);
   const isSame = recordNow?.fence === record.fence && tenantNow?.version === tenant?.version;
-  return isSame ? { kind: "judged", known, verdict, inspected } : { kind: "again", known, why: "busy" };
+  return isSame
+    ? { kind: "judged", known, verdict: whole, inspected, policyOpinion }
+    : { kind: "again", known, why: "busy" };
+}
+
+/** Of a key that a worker has in hand nothing was judged, and so its policy isn't asked about either. */
+async function withPolicyOpinion(
+  ports: VerifyPorts,
+  run: Run,
+  verdict: Verdict,
+  inspected: Parameters<typeof judgePolicy>[2],
+): Promise<{ readonly verdict: Verdict; readonly policyOpinion: PolicyOpinion | undefined }> {
+  if (verdict.unjudged.includes("key-policy-not-contained")) {
+    return { verdict: { ...verdict, unjudged: [...verdict.unjudged, "public-access"] }, policyOpinion: undefined };
+  }
+  const { findings, unjudged, opinion } = await judgePolicy(ports, run, inspected);
+  const whole = {
+    ...verdict,
+    findings: [...verdict.findings, ...findings],
+    unjudged: [...verdict.unjudged, ...unjudged],
+  };
+  return { verdict: whole, policyOpinion: opinion };
 }
 
 interface KnownWithSiblings extends Known {
@@ -179,10 +213,10 @@ async function take(
   run: Run,
   name: VerifiedKeyName,
   depth: InspectionDepth,
-  { known, verdict, inspected }: Extract<Look, { readonly kind: "judged" }>,
+  { known, verdict, inspected, policyOpinion }: Extract<Look, { readonly kind: "judged" }>,
 ): Promise<VerifiedTenantKey> {
   const { findings, unjudged, attributes } = verdict;
-  const changes = await ports.findings.record(run, { ...name, unjudged }, findings);
+  const changes = await ports.findings.record(run, { ...name, judged: JUDGED, unjudged }, findings);
   if (inspected !== undefined) {
     const verifiedAtMs = run.clock.nowMs();
     const readAt = (part: "grants" | "rotations") =>
@@ -190,7 +224,7 @@ async function take(
         ? verifiedAtMs
         : undefined;
     const times = { verifiedAtMs, grantsReadAtMs: readAt("grants"), rotationsReadAtMs: readAt("rotations") };
-    await ports.statuses.record(run, { ...name, ...times, attributes });
+    await ports.statuses.record(run, { ...name, ...times, attributes, policyOpinion });
   }
   return { record: known.record, verdict, changes };
 }
