@@ -17,13 +17,15 @@ export interface StageChange {
   readonly stage?: string;
   readonly settings?: Partial<Omit<StageSettingsInput, "stage">>;
   readonly existingArns?: readonly string[];
+  /** On top of the settings, for what the program starts. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** @throws DeployError where the program stops */
 export async function recordStage(change: StageChange = {}): Promise<RecordedStage> {
-  const { stage = "dev", settings, existingArns = [] } = change;
+  const { stage = "dev", settings, existingArns = [], env: more } = change;
   await ensureSstPlatform({ projectRoot: PROJECT_ROOT });
-  const env = { TENANTKEYS_STAGE_SETTINGS: JSON.stringify({ ...SETTINGS, ...settings }) };
+  const env = { TENANTKEYS_STAGE_SETTINGS: JSON.stringify({ ...SETTINGS, ...settings }), ...more };
   return new RecordedStage(await recordStacks({ projectRoot: PROJECT_ROOT, stage, env, existingArns }));
 }
 

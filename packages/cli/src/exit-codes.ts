@@ -2,8 +2,10 @@
 export const EXIT = {
   done: 0,
   failed: 1,
-  /** A plan that isn't empty, or an event or a key that was refused. */
+  /** A plan that isn't empty, an event or a key that was refused, or a finding. */
   differs: 2,
+  /** Nothing worse is known, and not everything could be looked at. */
+  unknown: 3,
   /** EX_USAGE of sysexits.h. */
   usage: 64,
 } as const;
@@ -13,11 +15,12 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 export const EXIT_CODES_HELP = `Exit codes:
   0   done
   1   failed: something could not be done; the error says what to do next
-  2   there are differences (plan), or something was refused
+  2   there are differences (plan) or findings (verify), or something was refused
+  3   nothing worse is known, but not everything could be verified (verify)
   64  the command was used wrongly`;
 
-/** The worse of the two: a failure hides a refusal, and neither hides behind success. */
+/** The worse of the two: a failure hides what differs, that hides what is unknown, and none hides behind success. */
 export function worse(one: ExitCode, other: ExitCode): ExitCode {
-  const order: readonly ExitCode[] = [EXIT.done, EXIT.differs, EXIT.failed, EXIT.usage];
+  const order: readonly ExitCode[] = [EXIT.done, EXIT.unknown, EXIT.differs, EXIT.failed, EXIT.usage];
   return order.indexOf(one) >= order.indexOf(other) ? one : other;
 }

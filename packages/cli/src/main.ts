@@ -1,6 +1,6 @@
 /** Runs the command in this process. bin/tenantkeys.mjs comes here once it has a Node that runs TypeScript. */
 import { createInterface } from "node:readline/promises";
-import { connectOperator, systemClock } from "@tenantkeys/aws";
+import { connectOperator, systemClock, validateStagePolicies } from "@tenantkeys/aws";
 import { runCli } from "./program.ts";
 import { INPUT_BYTES_MAX, tooLarge } from "./read-events.ts";
 
@@ -43,4 +43,5 @@ process.exitCode = await runCli(process.argv.slice(2), {
   readStdin,
   ask,
   connect: connectOperator,
+  validatePolicies: validateStagePolicies,
 });

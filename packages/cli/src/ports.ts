@@ -1,5 +1,5 @@
 /** All that a command needs from outside, so that tests can give it something else. */
-import type { ClientOptions, Clock, Operator, Run } from "@tenantkeys/aws";
+import type { ClientOptions, Clock, DeployedStage, Operator, Run, ValidatedPolicies } from "@tenantkeys/aws";
 import type { Stage, TenantId } from "@tenantkeys/core";
 import type { Output } from "./output.ts";
 import type { Progress } from "./progress.ts";
@@ -16,6 +16,16 @@ export interface CliPorts {
   /** Asks on the terminal, beside stdout, and gives the line that was typed. */
   ask(question: string): Promise<string>;
   connect(options: ClientOptions, run: Run, stage: Stage): Promise<Operator>;
+  /** Of a stage that needn't be deployed yet. */
+  validatePolicies(options: ClientOptions, run: Run, stage: DeployedStage): Promise<ValidatedPolicies>;
+}
+
+/** What a command works with that needs no stage. */
+export interface Outside {
+  readonly at: ClientOptions;
+  readonly run: Run;
+  readonly output: Output;
+  readonly ports: CliPorts;
 }
 
 /** What a command works with once the stage was found. */

@@ -8,16 +8,26 @@ const refusal = () => new TenantKeysError("event_not_json", "detail: expected a 
 describe("every command", () => {
   const life = ["signup", "add-key", "import", "rotate", "suspend", "resume"];
   const end = ["offboard", "approve", "hold", "reinstate"];
-  test.each([...life, ...end, "list", "show", "plan", "outside-policy", "review", "replay", "refused", "tenantkeys"])(
-    "%s has help with examples and exit codes on stdout",
-    async (name) => {
-      const { exitCode, out, err } = await runCommand(name === "tenantkeys" ? ["--help"] : [name, "--help"]);
-      expect({ exitCode, err }).toEqual({ exitCode: 0, err: "" });
-      expect(out).toContain(`$ tenantkeys ${name === "tenantkeys" ? "signup" : name}`);
-      expect(out).toContain("Exit codes:");
-      expect(out).toContain("--stage <name>");
-    },
-  );
+  test.each([
+    ...life,
+    ...end,
+    "list",
+    "show",
+    "verify",
+    "findings",
+    "plan",
+    "outside-policy",
+    "review",
+    "replay",
+    "refused",
+    "tenantkeys",
+  ])("%s has help with examples and exit codes on stdout", async (name) => {
+    const { exitCode, out, err } = await runCommand(name === "tenantkeys" ? ["--help"] : [name, "--help"]);
+    expect({ exitCode, err }).toEqual({ exitCode: 0, err: "" });
+    expect(out).toContain(`$ tenantkeys ${name === "tenantkeys" ? "signup" : name}`);
+    expect(out).toContain("Exit codes:");
+    expect(out).toContain("--stage <name>");
+  });
 
   test.each([
     [["show"], "missing required argument 'tenantId'", "tenantkeys show [options] <tenantId>"],
@@ -50,6 +60,12 @@ describe("every command", () => {
     [["import", "acme", "--parameters-to", "a", "--token", "b"], "not both", "tenantkeys import"],
     [["review"], "expected either a tenantId or --all", "tenantkeys review"],
     [["review", "acme", "--all"], "expected either a tenantId or --all", "tenantkeys review"],
+    [["verify"], "expected either a tenantId or --all", "tenantkeys verify"],
+    [["verify", "acme", "--all"], "expected either a tenantId or --all", "tenantkeys verify"],
+    [["verify", "--all", "--key-name", "a"], "--key-name: not with --all", "tenantkeys verify"],
+    [["findings", "--closed"], "--closed: expected --tenant <id> with it", "tenantkeys findings"],
+    [["findings", "--severity", "bad"], "Allowed choices are information, low", "tenantkeys findings"],
+    [["findings", "--rule", "nothing"], "Allowed choices are key-missing", "tenantkeys findings"],
     [["refused", "--drop"], "expected a refusalId", "tenantkeys refused"],
     [["nonsense"], "unknown command 'nonsense'", "tenantkeys [options] [command]"],
     [[], "no command was given", "tenantkeys [options] [command]"],

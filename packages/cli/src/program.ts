@@ -1,11 +1,12 @@
 /** The command line: its options, its commands, and the way from arguments to an exit code. */
 import { readFileSync } from "node:fs";
-import { startRun } from "@tenantkeys/aws";
-import { asTenantKeysError } from "@tenantkeys/core";
+import { type ClientOptions, startRun } from "@tenantkeys/aws";
+import { asTenantKeysError, type Stage } from "@tenantkeys/core";
 import { Command, CommanderError } from "commander";
 import { addAddKey } from "./commands/add-key.ts";
 import { addApprove } from "./commands/approve.ts";
-import { type Act, addExamples } from "./commands/command.ts";
+import { type Act, type ActOutside, addExamples } from "./commands/command.ts";
+import { addFindings } from "./commands/findings.ts";
 import { addHold } from "./commands/hold.ts";
 import { addImport } from "./commands/import.ts";
 import { addList } from "./commands/list.ts";
@@ -22,12 +23,14 @@ import { addRotate } from "./commands/rotate.ts";
 import { addShow } from "./commands/show.ts";
 import { addSignUp } from "./commands/signup.ts";
 import { addSuspend } from "./commands/suspend.ts";
+import { addValidatePolicies } from "./commands/validate-policies.ts";
+import { addVerify } from "./commands/verify.ts";
 import { confirmTenant } from "./confirm.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { type GlobalFlags, globalOptions } from "./global-options.ts";
 import { createOutput } from "./output.ts";
 import { plainText } from "./plain-text.ts";
-import type { CliPorts, Session } from "./ports.ts";
+import type { CliPorts, Outside, Session } from "./ports.ts";
 import { createProgress } from "./progress.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -42,9 +45,13 @@ const CLOSING_MS = 30_000;
  */
 export async function runCli(args: readonly string[], ports: CliPorts): Promise<ExitCode> {
   let exitCode: ExitCode = EXIT.done;
-  const program: Command = createProgram(ports, async (work) => {
+  const outside: ActOutside = async (work) => {
+    exitCode = await outsideStages(program.opts<GlobalFlags>(), ports, work);
+  };
+  const act: Act = async (work) => {
     exitCode = await inSession(program.opts<GlobalFlags>(), ports, work);
-  });
+  };
+  const program: Command = createProgram(ports, act, outside);
   try {
     await program.parseAsync([...args], { from: "user" });
     return exitCode;
@@ -56,23 +63,13 @@ export async function runCli(args: readonly string[], ports: CliPorts): Promise<
 }
 
 /** @throws UsageError, for which the caller knows which command it was */
-async function inSession(
+function inSession(
   flags: GlobalFlags,
   ports: CliPorts,
   work: (session: Session) => Promise<ExitCode>,
 ): Promise<ExitCode> {
-  const options = globalOptions(flags, ports.environment);
-  const quiet = ports.stderrIsTerminal ? "line" : "none";
-  const progress = createProgress(
-    ports.stderr,
-    ports.clock,
-    options.progress && !ports.stderrIsTerminal ? "lines" : quiet,
-  );
-  const output = createOutput(ports.stdout, ports.stderr, options.json, progress);
-  const run = startRun(ports.clock, COMMAND_MS, CLOSING_MS);
-  try {
-    const { region, endpoint } = options;
-    const operator = await ports.connect({ region, endpoint }, run, options.stage);
+  return saying(flags, ports, async ({ at, run, output, progress, stage }) => {
+    const operator = await ports.connect(at, run, stage);
     try {
       const confirm: Session["confirm"] = (tenantId, consequence) => {
         progress.clear();
@@ -82,6 +79,36 @@ async function inSession(
     } finally {
       operator.close();
     }
+  });
+}
+
+/** @throws UsageError, for which the caller knows which command it was */
+function outsideStages(
+  flags: GlobalFlags,
+  ports: CliPorts,
+  work: (outside: Outside) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  return saying(flags, ports, ({ at, run, output }) => work({ at, run, output, ports }));
+}
+
+interface Saying extends Pick<Session, "run" | "output" | "progress"> {
+  readonly at: ClientOptions;
+  readonly stage: Stage;
+}
+
+/** Says what goes wrong, but for a UsageError. */
+async function saying(
+  flags: GlobalFlags,
+  ports: CliPorts,
+  work: (saying: Saying) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  const { region, endpoint, stage, json, progress: asked } = globalOptions(flags, ports.environment);
+  const quiet = ports.stderrIsTerminal ? "line" : "none";
+  const progress = createProgress(ports.stderr, ports.clock, asked && !ports.stderrIsTerminal ? "lines" : quiet);
+  const output = createOutput(ports.stdout, ports.stderr, json, progress);
+  const run = startRun(ports.clock, COMMAND_MS, CLOSING_MS);
+  try {
+    return await work({ at: { region, endpoint }, stage, run, output, progress });
   } catch (error) {
     if (error instanceof UsageError) throw error;
     output.error(asTenantKeysError(error));
@@ -95,10 +122,10 @@ async function inSession(
 const COMMANDS = [
   ...[addSignUp, addAddKey, addImport, addRotate, addSuspend, addResume],
   ...[addOffboard, addApprove, addHold, addReinstate],
-  ...[addList, addShow, addPlan, addProbe, addOutsidePolicy, addReview, addReplay, addRefused],
+  ...[addList, addShow, addVerify, addFindings, addPlan, addProbe, addOutsidePolicy, addReview, addReplay, addRefused],
 ];
 
-function createProgram(ports: CliPorts, act: Act): Command {
+function createProgram(ports: CliPorts, act: Act, outside: ActOutside): Command {
   const program = new Command("tenantkeys")
     .description("One KMS key, alias and least-privilege role per tenant: from sign-up to offboarding.")
     .version(version())
@@ -112,6 +139,7 @@ function createProgram(ports: CliPorts, act: Act): Command {
     // Errors are said in one place (sayUsage), as text or JSON.
     .configureOutput({ writeOut: ports.stdout, writeErr: () => {}, outputError: () => {} });
   for (const add of COMMANDS) add(program, act);
+  addValidatePolicies(program, act, outside);
   return addExamples(program, [
     "tenantkeys signup acme --wait",
     "tenantkeys list --stage production --json",

@@ -82,6 +82,12 @@ export function fakeOperator(methods: Partial<Operator> = {}): Operator {
     replayDeadLetters: unexpected,
     planKey: unexpected,
     probe: unexpected,
+    verifyKey: unexpected,
+    openFindings: unexpected,
+    openFindingsOfTenant: async () => [],
+    findingHistory: unexpected,
+    verifications: async () => [],
+    validatePolicies: unexpected,
     close: () => {},
     ...methods,
   };
@@ -143,6 +149,9 @@ export async function runCommand(
     connect: async (options, _run, stage) => {
       connections.push({ ...options, stage });
       return operator;
+    },
+    validatePolicies: async () => {
+      throw new Error("the test didn't expect a validation");
     },
     ...changes,
   };

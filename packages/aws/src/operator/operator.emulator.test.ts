@@ -6,6 +6,7 @@ import {
   PutTargetsCommand,
 } from "@aws-sdk/client-eventbridge";
 import { CreatePolicyCommand, CreateRoleCommand, PutRolePolicyCommand } from "@aws-sdk/client-iam";
+import { DisableKeyCommand, EnableKeyCommand } from "@aws-sdk/client-kms";
 import {
   CreateQueueCommand,
   DeleteMessageCommand,
@@ -41,6 +42,7 @@ import { createPublisher } from "../publisher.ts";
 import { createRateLimiter } from "../rate-limiter.ts";
 import { createRefusedStore } from "../refused-store.ts";
 import { createRegistry } from "../registry.ts";
+import { FINDINGS_INDEX } from "../registry-table.ts";
 import { startRun, systemClock } from "../run.ts";
 import type { DeadLetterOptions } from "./dead-letters.ts";
 import { listKeys } from "./list-keys.ts";
@@ -83,6 +85,18 @@ async function makeRegistry(): Promise<void> {
       AttributeDefinitions: [
         { AttributeName: "pk", AttributeType: "S" },
         { AttributeName: "sk", AttributeType: "S" },
+        { AttributeName: "openFinding", AttributeType: "S" },
+        { AttributeName: "firstSeenAtMs", AttributeType: "N" },
+      ],
+      GlobalSecondaryIndexes: [
+        {
+          IndexName: FINDINGS_INDEX,
+          KeySchema: [
+            { AttributeName: "openFinding", KeyType: "HASH" },
+            { AttributeName: "firstSeenAtMs", KeyType: "RANGE" },
+          ],
+          Projection: { ProjectionType: "ALL" },
+        },
       ],
     }),
   );
@@ -132,7 +146,14 @@ async function makeSystemRoles(): Promise<void> {
   for (const RoleName of [NAMES.provisionerRole, NAMES.auditorRole]) {
     await clients.iam.send(new CreateRoleCommand({ RoleName, Path: SYSTEM_PATH, AssumeRolePolicyDocument }));
   }
-  const audit = ["iam:GetRole", "iam:GetRolePolicy", "iam:ListRolePolicies", "tag:GetResources"];
+  const audit = [
+    "iam:GetRole",
+    "iam:GetRolePolicy",
+    "iam:ListAttachedRolePolicies",
+    "iam:ListRolePolicies",
+    "kms:ListAliases",
+    "tag:GetResources",
+  ];
   const allow = policyDocument([{ Sid: "Audit", Effect: "Allow", Action: audit, Resource: "*" }]);
   const PolicyDocument = JSON.stringify(allow);
   const RoleName = NAMES.auditorRole;
@@ -513,5 +534,56 @@ describe("planning", () => {
         keys: [{ state: "Enabled", aliased: true, rotationPeriodDays: 365 }],
       });
     }
+  });
+});
+
+/** Of the tenant key that planning made. */
+describe("verifying", () => {
+  const acme = parseTenantId("acme");
+  const name = parseKeyName("default");
+  const depth = { grants: true, rotations: true };
+  const onUntold = () => {};
+  const verify = async (options: { readonly record: boolean; readonly asCaller?: boolean }) => {
+    const { verdict, changes } = await operator.verifyKey(newRun(), acme, name, {
+      depth,
+      asCaller: false,
+      onUntold,
+      ...options,
+    });
+    const rules = (findings: readonly { readonly ruleId: string }[]) => findings.map(({ ruleId }) => ruleId);
+    return { found: rules(verdict.findings), opened: rules(changes.opened), closed: rules(changes.closed) };
+  };
+  const openRules = async () => {
+    const open: string[] = [];
+    for await (const { ruleId } of operator.openFindings(newRun())) open.push(ruleId);
+    return open;
+  };
+  const keyArn = async () => (await operator.keysOfTenant(newRun(), acme))[0]?.keyArn;
+
+  test("a key as it should be has no finding, as the auditor and as the caller see it", async () => {
+    expect(await verify({ record: true })).toEqual({ found: [], opened: [], closed: [] });
+    expect(await verify({ record: false, asCaller: true })).toEqual({ found: [], opened: [], closed: [] });
+    const [status] = await operator.verifications(newRun(), acme);
+    expect(status).toMatchObject({ keyName: "default", attributes: { nistState: "active", grants: 0 } });
+  });
+
+  test("what is found while only looking is kept nowhere", async () => {
+    await clients.kms.send(new DisableKeyCommand({ KeyId: await keyArn() }));
+    const [before] = await operator.verifications(newRun(), acme);
+    expect(await verify({ record: false })).toEqual({ found: ["key-disabled"], opened: [], closed: [] });
+    expect(await openRules()).toEqual([]);
+    expect(await operator.verifications(newRun(), acme)).toEqual([before]);
+  });
+
+  test("what is recorded is listed while it is so, and afterwards in the tenant's history", async () => {
+    expect(await verify({ record: true })).toMatchObject({ opened: ["key-disabled"] });
+    expect(await openRules()).toEqual(["key-disabled"]);
+    expect(await operator.openFindingsOfTenant(newRun(), acme)).toMatchObject([{ ruleId: "key-disabled" }]);
+    await clients.kms.send(new EnableKeyCommand({ KeyId: await keyArn() }));
+    expect(await verify({ record: true })).toEqual({ found: [], opened: [], closed: ["key-disabled"] });
+    expect(await openRules()).toEqual([]);
+    expect(await operator.findingHistory(newRun(), acme, 10)).toMatchObject([
+      { ruleId: "key-disabled", closedAtMs: expect.any(Number) },
+    ]);
   });
 });

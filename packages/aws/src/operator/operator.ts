@@ -30,6 +30,7 @@ import { type DeadLetterOptions, type DeadLetterOutcome, replayDeadLetters } fro
 import { createFailureCodes } from "./failure-codes.ts";
 import { destructionsOfTenant, type KeyFilter, listKeys } from "./list-keys.ts";
 import { planTenantKey, type TenantKeyPlan } from "./plan-tenant.ts";
+import { type ValidatedPolicies, validateStagePolicies } from "./policy-validator.ts";
 import { type Probe, type ProbedKey, probeKey } from "./probe-key.ts";
 import { type PublishOutcome, publishEvents } from "./publish-events.ts";
 import {
@@ -41,8 +42,9 @@ import {
 } from "./refused-events.ts";
 import { sendToQueue } from "./send-to-queue.ts";
 import { type DeployedStage, readDeployedStage } from "./stage-settings-item.ts";
+import { createOperatorVerification, type OperatorVerification } from "./verification.ts";
 
-export interface Operator extends DeployedStage {
+export interface Operator extends DeployedStage, OperatorVerification {
   listKeys(run: Run, filter?: KeyFilter): AsyncGenerator<KeyRecord, void, undefined>;
   keysOfTenant(run: Run, tenantId: TenantId): Promise<readonly KeyRecord[]>;
   /** What is declared of the tenant as a whole; undefined where the registry doesn't know it. */
@@ -74,6 +76,8 @@ export interface Operator extends DeployedStage {
     keyName: KeyName,
     options: { readonly asCaller: boolean },
   ): Promise<TenantKeyPlan>;
+  /** Has IAM Access Analyzer validate the policies that the deployed settings make. */
+  validatePolicies(run: Run): Promise<ValidatedPolicies>;
   close(): void;
 }
 
@@ -107,6 +111,7 @@ function createOperator(options: ClientOptions, clients: Clients, deployed: Depl
   const refusedStore = createRefusedStore(clients, table);
   const registry = createRegistry(clients, table);
   const auditor = createAuditorClients(options, context.auditorRoleArn, "tenantkeys-plan");
+  const verification = createOperatorVerification(options, clients, deployed, auditor);
   return {
     settings,
     context,
@@ -129,9 +134,12 @@ function createOperator(options: ClientOptions, clients: Clients, deployed: Depl
       const observing = asCaller ? clients : auditor.clients;
       return planTenantKey({ ...deployed, registry, observing }, run, tenantId, keyName);
     },
+    ...verification.methods,
+    validatePolicies: (run) => validateStagePolicies(options, run, deployed),
     close() {
       destroyClients(clients);
       auditor.close();
+      verification.close();
     },
   };
 }

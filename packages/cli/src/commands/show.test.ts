@@ -1,4 +1,4 @@
-import { parseKeyArn, parseKeyName, parseTenantId } from "@tenantkeys/core";
+import { finding, findingId, parseKeyArn, parseKeyName, parseTenantId } from "@tenantkeys/core";
 import { expect, test } from "vitest";
 import { fakeOperator, keptEvent, keyRecord, register, runCommand, tenantRecord } from "../test-support.ts";
 
@@ -52,6 +52,41 @@ test("a tenant is shown with what is declared of it, who asked, and what each ke
   });
   const json = await runCommand(["show", "acme", "--json"], operator);
   expect(JSON.parse(json.out)).toMatchObject({ tenant: LEAVING, keys: [key], destructions: [], refused: [] });
+});
+
+test("a key is shown as it was verified last, and a tenant with its open findings", async () => {
+  const about = { tenantId: parseTenantId("acme"), keyName: parseKeyName("default"), resource: ARN };
+  const open = (["alias-missing", "key-open"] as const).map((ruleId) => {
+    const one = finding(ruleId, { ...about, expected: "x", seen: "y" });
+    return { ...one, findingId: findingId(one), firstSeenAtMs: at("2026-11-24T08:00:00Z"), lastSeenAtMs: 0 };
+  });
+  const attributes = {
+    keyArn: ARN,
+    nistState: "active",
+    fipsLevel: "FIPS 140-3 level 3",
+    lastRotatedAtMs: at("2026-03-01T00:00:00Z"),
+    nextRotationAtMs: at("2027-03-01T00:00:00Z"),
+  } as const;
+  const status = { ...about, verifiedAtMs: at("2026-11-24T09:00:00Z"), attributes };
+  const operator = fakeOperator({
+    keysOfTenant: async () => [keyRecord(), keyRecord({ keyName: parseKeyName("payroll") })],
+    listRefused: async () => [],
+    openFindingsOfTenant: async () => open,
+    verifications: async () => [status],
+  });
+  const { out } = await runCommand(["show", "acme"], operator);
+  expect(lines(out.slice(0, out.indexOf("payroll")))).toMatchObject({
+    verified: "2026-11-24T09:00:00Z",
+    "NIST state": "active",
+    "FIPS 140": "FIPS 140-3 level 3",
+    "last rotation": "2026-03-01T00:00:00Z",
+    "next rotation": "2027-03-01T00:00:00Z",
+  });
+  expect(lines(out)).toMatchObject({ verified: "never" });
+  expect(out).toContain("open findings, the severest first:\nSEVERITY");
+  const { findings, verifications } = JSON.parse((await runCommand(["show", "acme", "--json"], operator)).out);
+  expect(findings).toMatchObject([{ ruleId: "key-open", repairer: "automatic" }, { ruleId: "alias-missing" }]);
+  expect(verifications).toEqual([JSON.parse(JSON.stringify(status))]);
 });
 
 test("what stays of a destroyed key is shown, with who stands behind it", async () => {

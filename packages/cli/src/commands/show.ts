@@ -1,3 +1,4 @@
+import type { VerificationStatus } from "@tenantkeys/aws";
 import {
   type DestructionRecord,
   type KeyRecord,
@@ -8,6 +9,7 @@ import {
 import type { Command } from "commander";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { fieldLines } from "../field-lines.ts";
+import { bySeverity, findingData, findingTable } from "../finding-table.ts";
 import { keptEventTable } from "../kept-event-table.ts";
 import { identifier } from "../option-parsers.ts";
 import { timeText } from "../plain-text.ts";
@@ -22,26 +24,34 @@ const REFUSED_EVENTS_MAX = 20;
 async function show(session: Session, options: { readonly tenantId: TenantId }): Promise<ExitCode> {
   const { operator, run, output } = session;
   const { tenantId } = options;
-  const [{ tenant, keys }, destructions, refused] = await Promise.all([
+  const [{ tenant, keys }, destructions, refused, open, verifications] = await Promise.all([
     readTenant(session, tenantId),
     operator.destructionsOfTenant(run, tenantId),
     operator.listRefused(run, { limit: REFUSED_EVENTS_MAX, tenantId }),
+    operator.openFindingsOfTenant(run, tenantId),
+    operator.verifications(run, tenantId),
   ]);
+  const findings = [...open].sort(bySeverity);
   if (tenant === undefined && keys.length === 0 && refused.length === 0) {
     const message = `stage "${operator.settings.stage}" knows no key and no refused event of tenant ${tenantId}`;
     throw new TenantKeysError("tenant_unknown", message, { tenantId });
   }
-  output.answer({ tenantId, tenant, keys, destructions, refused }, () => {
+  const data = { tenantId, tenant, keys, destructions, refused, verifications, findings: findings.map(findingData) };
+  output.answer(data, () => {
     const sections = tenant === undefined ? [] : [tenantText(tenant)];
-    sections.push(...keys.map(describeKey), ...destructions.map(describeDestruction));
+    const verified = new Map(verifications.map((status) => [status.keyName, status]));
+    sections.push(...keys.map((key) => describeKey(key, verified.get(key.keyName))));
+    sections.push(...destructions.map(describeDestruction));
+    if (findings.length > 0) sections.push(`open findings, the severest first:\n${findingTable(findings)}`);
     if (refused.length > 0) sections.push(`refused events, newest first:\n${keptEventTable(refused)}`);
     return sections.join("\n");
   });
   return EXIT.done;
 }
 
-function describeKey(record: KeyRecord): string {
+function describeKey(record: KeyRecord, verified: VerificationStatus | undefined): string {
   const { failure, importParameters, rotation } = record;
+  const { attributes } = verified ?? {};
   return fieldLines([
     ["tenant", record.tenantId],
     ["key name", record.keyName],
@@ -69,6 +79,11 @@ function describeKey(record: KeyRecord): string {
     ["failed", failure && `${timeText(failure.failedAtMs)} at ${failure.step}`],
     ["reason", failure && `${failure.code}: ${failure.message}`],
     ["next", failure?.nextAction],
+    ["verified", verified === undefined ? "never" : timeText(verified.verifiedAtMs)],
+    ["NIST state", attributes?.nistState],
+    ["FIPS 140", attributes?.fipsLevel],
+    ["last rotation", attributes?.lastRotatedAtMs && timeText(attributes.lastRotatedAtMs)],
+    ["next rotation", attributes?.nextRotationAtMs && timeText(attributes.nextRotationAtMs)],
   ]);
 }
 
@@ -89,7 +104,7 @@ function describeDestruction(record: DestructionRecord): string {
 export function addShow(program: Command, act: Act): void {
   const command = program
     .command("show")
-    .description("show everything that the registry knows of a tenant, with its refused events")
+    .description("show everything that the registry knows of a tenant, with its open findings and refused events")
     .argument("<tenantId>", "the tenant", identifier(parseTenantId))
     .action((tenantId: TenantId) => act((session) => show(session, { tenantId })));
   addExamples(command, ["tenantkeys show acme", "tenantkeys show acme --json | jq '.keys[].keyArn'"]);

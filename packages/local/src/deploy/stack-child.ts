@@ -27,6 +27,10 @@ export type ChildReport =
 /** What the child gets of this process's environment. AWS settings stay out: the program may only reach the endpoint. */
 const PASSED_ON = ["PATH", "HOME", "TMPDIR", "TMP", "TEMP", "LANG", "CI", "NODE_EXTRA_CA_CERTS", "SystemRoot"];
 
+/** Nobody listens on TCP's discard port these days. */
+const NOBODY = "http://127.0.0.1:9";
+const NO_CREDENTIALS = { accessKeyId: "none", secretAccessKey: "none" };
+
 /** A warm deploy takes seconds; a cold one on a slow disk a minute. Past this something hangs. */
 const RUN_DEADLINE_MS = 180_000;
 const STDERR_KEPT_CHARACTERS = 4_000;
@@ -45,7 +49,7 @@ export function runInChild(
   const { promise, resolve, reject } = Promise.withResolvers<StackRun>();
   const child = fork(fileURLToPath(new URL("./deploy-child.ts", import.meta.url)), {
     cwd: task.projectRoot,
-    env: childEnvironment(task.projectRoot, env),
+    env: childEnvironment(task, env),
     execArgv: ["--disable-warning=ExperimentalWarning", "--no-deprecation"],
     stdio: ["ignore", "ignore", "pipe", "ipc"],
   });
@@ -77,7 +81,7 @@ export function runInChild(
   return promise;
 }
 
-function childEnvironment(projectRoot: string, env: Readonly<Record<string, string>>): Record<string, string> {
+function childEnvironment(task: ChildTask, env: Readonly<Record<string, string>>): Record<string, string> {
   const passedOn = PASSED_ON.flatMap((name) => {
     const value = process.env[name];
     return value === undefined ? [] : [[name, value] as const];
@@ -85,7 +89,18 @@ function childEnvironment(projectRoot: string, env: Readonly<Record<string, stri
   return {
     ...Object.fromEntries(passedOn),
     // Halves the time that loading SST, Pulumi and the SDK takes in later runs.
-    NODE_COMPILE_CACHE: join(projectRoot, ".tenantkeys", "compile-cache"),
+    NODE_COMPILE_CACHE: join(task.projectRoot, ".tenantkeys", "compile-cache"),
+    ...awsOf(task),
     ...env,
   };
+}
+
+/** Whom a process that the program starts takes for AWS: the endpoint, or nobody. Never what the machine's files name. */
+function awsOf(task: ChildTask): Record<string, string> {
+  if (task.mode === "record") return { AWS_ENDPOINT_URL: NOBODY, ...awsCredentials(NO_CREDENTIALS) };
+  return { AWS_ENDPOINT_URL: task.target.endpoint, ...awsCredentials(task.target.credentials) };
+}
+
+function awsCredentials(credentials: typeof NO_CREDENTIALS): Record<string, string> {
+  return { AWS_ACCESS_KEY_ID: credentials.accessKeyId, AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey };
 }

@@ -1,0 +1,68 @@
+/** What an operator has to do with verification: looking now, and what was found. */
+import type { KeyName, StoredFinding, TenantId } from "@tenantkeys/core";
+import { type ClientOptions, type Clients, createClients, destroyClients } from "../clients.ts";
+import type { Run } from "../run.ts";
+import { createAccessAnalyzer } from "../verification/access-analyzer.ts";
+import type { AuditorClients } from "../verification/auditor-clients.ts";
+import { createVerifyPorts } from "../verification/create-verify-ports.ts";
+import type { VerifiedTenantKey } from "../verification/ports.ts";
+import { createQuotaShare } from "../verification/quota-share.ts";
+import { createSecurityHub } from "../verification/security-hub.ts";
+import type { VerificationStatus } from "../verification/status-store.ts";
+import type { DeployedStage } from "./stage-settings-item.ts";
+import { type VerifyOptions, verifyKey } from "./verify-key.ts";
+
+export interface OperatorVerification {
+  /** Looks at a tenant key now, with reads of its own, and judges it as the schedule's sweep does. */
+  verifyKey(run: Run, tenantId: TenantId, keyName: KeyName, options: VerifyOptions): Promise<VerifiedTenantKey>;
+  /** Every open finding of the stage, in no order. */
+  openFindings(run: Run): AsyncGenerator<StoredFinding, void, undefined>;
+  openFindingsOfTenant(run: Run, tenantId: TenantId): Promise<readonly StoredFinding[]>;
+  /** Closed findings of a tenant, newest first. */
+  findingHistory(run: Run, tenantId: TenantId, limit: number): Promise<readonly StoredFinding[]>;
+  /** How each key of the tenant was when it was verified last. */
+  verifications(run: Run, tenantId: TenantId): Promise<readonly VerificationStatus[]>;
+}
+
+/** @returns what it can do, and how what it holds for that is given back */
+export function createOperatorVerification(
+  options: ClientOptions,
+  clients: Clients,
+  deployed: DeployedStage,
+  auditor: AuditorClients,
+): { readonly methods: OperatorVerification; close(): void } {
+  const { settings } = deployed;
+  // As one more of the workers that a sweep may have at the same time.
+  const quota = createQuotaShare(settings.sweepQuotaShare, settings.verifyConcurrency);
+  const base = createVerifyPorts({ ...deployed, clients, auditor, quota });
+  const { findings, statuses } = base;
+  const securityHub = createSecurityHub(options, settings);
+  const accessAnalyzer = createAccessAnalyzer(options, settings);
+  const elsewhere = new Map<string, Clients>();
+  const callerIn = (region: string) => {
+    if (region === options.region) return clients;
+    const known = elsewhere.get(region) ?? createClients({ ...options, region });
+    elsewhere.set(region, known);
+    return known;
+  };
+  const ports = {
+    ...base,
+    securityHub,
+    accessAnalyzer,
+    asAuditor: { observing: auditor.clients, observingIn: auditor.clientsIn },
+    asCaller: { observing: clients, observingIn: callerIn },
+  };
+  return {
+    methods: {
+      verifyKey: (run, tenantId, keyName, chosen) => verifyKey(ports, run, tenantId, keyName, chosen),
+      openFindings: (run) => findings.listOpen(run),
+      openFindingsOfTenant: (run, tenantId) => findings.openOfTenant(run, tenantId),
+      findingHistory: (run, tenantId, limit) => findings.history(run, tenantId, limit),
+      verifications: (run, tenantId) => statuses.ofTenant(run, tenantId),
+    },
+    close() {
+      for (const client of [securityHub, accessAnalyzer]) client?.destroy();
+      for (const others of elsewhere.values()) destroyClients(others);
+    },
+  };
+}
