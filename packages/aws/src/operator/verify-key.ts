@@ -17,7 +17,7 @@ export interface VerifyOptions {
 
 type Whose = Pick<VerifyPorts, "observing" | "observingIn">;
 
-export interface KeyVerifierPorts extends VerifyPorts, SecurityHubPorts {
+export interface KeyVerifierPorts extends VerifyPorts, Pick<SecurityHubPorts, "securityHub"> {
   readonly asAuditor: Whose;
   readonly asCaller: Whose;
 }

@@ -33,7 +33,7 @@ export function createVerifyPorts(stage: VerifyingStage): VerifyPorts {
     findings:
       services === undefined
         ? findings
-        : withSecurityHub(findings, { securityHub: services.securityHub, context }, services.onUntold),
+        : withSecurityHub(findings, { securityHub: services.securityHub, context, settings }, services.onUntold),
     statuses: createStatusStore(clients, tableName),
     publisher,
     quota,

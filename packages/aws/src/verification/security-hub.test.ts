@@ -1,6 +1,6 @@
 import { type Finding, finding, findingId, parseKeyName, type StoredFinding } from "@tenantkeys/core";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { ACME, CONTEXT, CREDENTIALS, FakeClock, KEY_ARN, runOn, START_MS } from "../test-support.ts";
+import { ACME, CONTEXT, CREDENTIALS, FakeClock, KEY_ARN, runOn, SETTINGS, START_MS } from "../test-support.ts";
 import type { FindingChanges, FindingStore } from "./ports.ts";
 import { createSecurityHub, type SecurityHubPorts, tellSecurityHub, withSecurityHub } from "./security-hub.ts";
 import { type StubAnswer, type StubRequest, type StubServer, startStubServer } from "./stub-server.test-support.ts";
@@ -18,7 +18,7 @@ beforeEach(async () => {
   answer = () => ({});
   server = await startStubServer((request) => answer(request));
   const options = { region: "eu-west-1", endpoint: server.endpoint, credentials: CREDENTIALS };
-  ports = { securityHub: createSecurityHub(options, { securityHub: true }), context: CONTEXT };
+  ports = { securityHub: createSecurityHub(options, { securityHub: true }), context: CONTEXT, settings: SETTINGS };
 });
 
 afterEach(async () => {
@@ -26,7 +26,7 @@ afterEach(async () => {
   await server.stop();
 });
 
-const DAY_MS = 24 * 60 * 60 * 1000;
+const HOUR_MS = 60 * 60 * 1000;
 
 function stored(name: string, changes: Partial<StoredFinding> = {}): StoredFinding {
   const about = { tenantId: ACME, keyName: parseKeyName(name), resource: KEY_ARN, expected: "on", seen: "off" };
@@ -60,11 +60,11 @@ test("a call holds 100 findings at most", async () => {
   expect(sentIds().map((ids) => ids.length)).toEqual([100, 100, 1]);
 });
 
-test("a finding that stays open is told again on its first day and a day of every week", async () => {
-  const after = (days: number, name: string) => stored(name, { firstSeenAtMs: START_MS - days * DAY_MS });
-  const stillOpen = [after(0.5, "first-day"), after(1.5, "second-day"), after(6.9, "sixth-day"), after(7.1, "week")];
+test("a finding that stays open is told again by the next sweep and by one of every week", async () => {
+  const hours = (age: number) => stored(`${age}`, { firstSeenAtMs: START_MS - age * HOUR_MS });
+  const stillOpen = [1, 2, 24, 167, 169, 170].map(hours);
   await tellSecurityHub(ports, run(), changes({ stillOpen }));
-  expect(sentIds()).toEqual([["first-day", "week"]]);
+  expect(sentIds()).toEqual([["1", "169"]]);
 });
 
 test("nothing to tell is no call", async () => {
@@ -128,7 +128,11 @@ test("no call starts after the deadline", async () => {
 });
 
 test("a stage that doesn't switch it on has no client, and its store stays as it is", async () => {
-  const off = { securityHub: createSecurityHub({ region: "eu-west-1" }, { securityHub: false }), context: CONTEXT };
+  const off = {
+    securityHub: createSecurityHub({ region: "eu-west-1" }, { securityHub: false }),
+    context: CONTEXT,
+    settings: SETTINGS,
+  };
   expect(off.securityHub).toBeUndefined();
   expect(await tellSecurityHub(off, run(), changes({ opened: [stored("a")] }))).toEqual({ sent: 0, failed: 0 });
   const store = {} as FindingStore;

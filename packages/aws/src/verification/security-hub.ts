@@ -9,7 +9,6 @@ import {
   asTenantKeysError,
   type StageContext,
   type StageSettings,
-  type StoredFinding,
   TenantKeysError,
 } from "@tenantkeys/core";
 import { type ClientOptions, clientConfig } from "../clients.ts";
@@ -24,16 +23,19 @@ const BATCH_FINDINGS = 100;
 const SENDS_MAX = 3;
 const RESEND_DELAY_MS = 200;
 /**
- * Security Hub drops a finding 90 days after its last update. One that stays open is told again on its first day, in case
- * that the first time failed, and on a day of every week after.
+ * Security Hub drops a finding 90 days after its last update. One that stays open is told again by the next sweep, in case
+ * that the first time failed, and by one sweep of every week after: not by each, as it takes 10 calls a second.
  */
 const REFRESH_PERIOD_MS = 7 * 24 * 60 * 60 * 1000;
-const REFRESH_DURATION_MS = 24 * 60 * 60 * 1000;
+/** Of the time between two sweeps: late ones are in time, and two of them rarely. */
+const REFRESH_INTERVALS = 1.5;
+const MINUTE_MS = 60_000;
 
 export interface SecurityHubPorts {
   /** Undefined where the stage doesn't tell Security Hub. */
   readonly securityHub: SecurityHubClient | undefined;
   readonly context: StageContext;
+  readonly settings: Pick<StageSettings, "sweepIntervalMinutes">;
 }
 
 export interface SecurityHubOutcome {
@@ -57,13 +59,14 @@ export function createSecurityHub(
 
 /** To be called with what FindingStore.record gave. Never throws: an outcome that failed is the caller's to report. */
 export async function tellSecurityHub(
-  { securityHub, context }: SecurityHubPorts,
+  { securityHub, context, settings }: SecurityHubPorts,
   run: Run,
   { opened, stillOpen, closed }: FindingChanges,
 ): Promise<SecurityHubOutcome> {
   if (securityHub === undefined) return { sent: 0, failed: 0 };
   const nowMs = run.clock.nowMs();
-  const refreshed = stillOpen.filter((one) => isToBeRefreshed(one, nowMs));
+  const refreshMs = REFRESH_INTERVALS * settings.sweepIntervalMinutes * MINUTE_MS;
+  const refreshed = stillOpen.filter(({ firstSeenAtMs }) => (nowMs - firstSeenAtMs) % REFRESH_PERIOD_MS < refreshMs);
   const findings = [...opened, ...closed, ...refreshed].map((one) => asffFinding(context, one));
   let sent = 0;
   let error: TenantKeysError | undefined;
@@ -103,10 +106,6 @@ export function withSecurityHub(
       return changes;
     },
   };
-}
-
-function isToBeRefreshed({ firstSeenAtMs }: StoredFinding, nowMs: number): boolean {
-  return (nowMs - firstSeenAtMs) % REFRESH_PERIOD_MS < REFRESH_DURATION_MS;
 }
 
 interface Refused {

@@ -186,15 +186,18 @@ describe("verify --all", () => {
     expect(err).toContain("stopped before everything was looked at: the first 20 keys all failed");
   });
 
-  test("says that it didn't look at everything where its time is over", async () => {
-    const verifyKey = async () => {
-      throw new TenantKeysError("deadline_near", "too late");
-    };
-    const operator = operatorOf([], { verifyKey, listKeys: () => generate(tenants(500)) });
-    const { exitCode, out } = await runCommand(["verify", "--all", "--json"], operator);
-    expect(exitCode).toBe(3);
-    expect(JSON.parse(out).stopped).toBe("the command's time was over");
-  });
+  test.each(["deadline_near", "rate_limited"] as const)(
+    "ends where its time is over, and says so: %s",
+    async (code) => {
+      const verifyKey = async () => {
+        throw new TenantKeysError(code, "too late");
+      };
+      const operator = operatorOf([], { verifyKey, listKeys: () => generate(tenants(500)) });
+      const { exitCode, out } = await runCommand(["verify", "--all", "--json"], operator);
+      expect(exitCode).toBe(3);
+      expect(JSON.parse(out).stopped).toBe("the command's time was over");
+    },
+  );
 
   test("looks at a bounded number of keys at once, and reads no further ahead", async () => {
     let atOnce = 0;

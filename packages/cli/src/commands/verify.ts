@@ -94,7 +94,9 @@ async function verifyKeys(
     } catch (cause) {
       const error = asTenantKeysError(cause);
       all.failed.push({ tenantId, keyName, error });
-      if (error.code === "deadline_near") all.stopped = "the command's time was over";
+      // Either comes for whatever is left as well.
+      const isOver = error.code === "deadline_near" || error.code === "rate_limited";
+      if (isOver) all.stopped = "the command's time was over";
       else if (all.keys.length === 0 && all.failed.length >= FIRST_FAILURES_MAX) {
         all.stopped = `the first ${FIRST_FAILURES_MAX} keys all failed`;
       }
