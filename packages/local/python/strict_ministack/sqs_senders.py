@@ -6,6 +6,7 @@ from ministack.services import lambda_svc, sqs
 
 from . import checks
 from .patching import wrap
+from .principals import role_of_session
 
 # EventBridge sends with an identity of an AWS account of its own. Its id has the form of a user's, and is no user here.
 EVENTBRIDGE_ID = "AIDAEVENTBRIDGEEXAMPL"
@@ -24,7 +25,10 @@ def build_send_sys_attrs(original, now, sys_attrs_input):
 
 def _principal_id(access_key_id):
     found = evaluator.resolve_principal(access_key_id, get_account_id()) if access_key_id else None
-    return getattr(found, "keys", {}).get("aws:userid") or get_account_id()
+    user_id = getattr(found, "keys", {}).get("aws:userid")
+    # ministack gives the sessions of functions their role's name in place of its id.
+    role = role_of_session(found.arn) if getattr(found, "type", "") == "AssumedRole" else None
+    return f"{role['RoleId']}:{user_id.partition(':')[2]}" if role and user_id else user_id or get_account_id()
 
 
 @wrap(sqs, "_build_sys_attrs")

@@ -121,7 +121,7 @@ describe("SenderId", () => {
     expect(sender).not.toBe(await userIdOf(operator));
   });
 
-  test("comes to a Lambda function in its record's attributes", async () => {
+  test("comes to a Lambda function in its record's attributes, and names a function that sends by its role and its name", async () => {
     const QueueUrl = await newQueue("to-function");
     const directory = await mkdtemp(join(tmpdir(), "tenantkeys-senders-"));
     try {
@@ -131,8 +131,12 @@ describe("SenderId", () => {
       const sqs = sqsOf(await operator.sts.config.credentials());
       await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: "hello" }));
       await expect.poll(() => existsSync(output), { timeout: 20_000 }).toBe(true);
-      const attributes = JSON.parse(await readFile(output, "utf8"));
+      const { attributes, session } = JSON.parse(await readFile(output, "utf8"));
       expect(attributes.SenderId).toBe(await userIdOf(operator));
+      const elsewhere = await newQueue("from-function");
+      await sqsOf(session).send(new SendMessageCommand({ QueueUrl: elsewhere, MessageBody: "from the function" }));
+      const senders = await sendersIn(elsewhere, 1);
+      expect(senders["from the function"]).toMatch(new RegExp(`^${ROLE_ID}:writer$`));
     } finally {
       await rm(directory, { recursive: true });
     }
@@ -150,7 +154,9 @@ async function deployWriter(FunctionName: string, directory: string, output: str
     join(directory, "index.mjs"),
     `import { renameSync, writeFileSync } from "node:fs";
      export const handler = async ({ Records: [{ attributes }] }) => {
-       writeFileSync(process.env.OUTPUT + ".part", JSON.stringify(attributes));
+       const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = process.env;
+       const session = { accessKeyId, secretAccessKey, sessionToken: process.env.AWS_SESSION_TOKEN };
+       writeFileSync(process.env.OUTPUT + ".part", JSON.stringify({ attributes, session }));
        renameSync(process.env.OUTPUT + ".part", process.env.OUTPUT);
      };`,
   );
@@ -169,7 +175,7 @@ async function deployWriter(FunctionName: string, directory: string, output: str
     new PutRolePolicyCommand({
       RoleName: FunctionName,
       PolicyName: "read",
-      PolicyDocument: policy({ Effect: "Allow", Action: "sqs:*", Resource: queueArn("to-function") }),
+      PolicyDocument: policy({ Effect: "Allow", Action: "sqs:*", Resource: queueArn("*") }),
     }),
   );
   await lambda.send(
