@@ -6,7 +6,9 @@ import {
   eventMappingsSchema,
   parseStage,
   parseTenantEvent,
+  REPAIRABLE_RULES,
   REPLY_TYPES,
+  RULE_IDS,
   replyJsonSchema,
   SBT_REPLY_KINDS,
   sbtReplyDetailType,
@@ -279,6 +281,11 @@ const FIELDS: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   offboardingGeneration: or(fc.maxSafeNat()),
   encryptedKeyMaterial: or(base64, fc.base64String()),
   importToken: or(base64, fc.stringMatching(/^[A-Za-z0-9+/=]{0,9}$/)),
+  rules: or(
+    fc.subarray([...REPAIRABLE_RULES], { minLength: 1 }),
+    fc.array(fc.constantFrom(...RULE_IDS, "rotation"), { maxLength: 5 }),
+  ),
+  automatic: or(fc.boolean()),
   // What the calendar doesn't have is refused by the code alone: a JSON Schema's pattern can't count days.
   expiresAt: or(
     fc.date({ noInvalidDate: true, min: new Date(1), max: new Date(4e12) }).map((date) => date.toISOString()),

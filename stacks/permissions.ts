@@ -7,7 +7,6 @@ import {
   CRYPTOGRAPHIC_ACTIONS,
   isInCustomStore,
   isMultiRegion,
-  isReplacedToRotate,
   KEY_TAG,
   KEYS_OF_ANY_ACCOUNT,
   type PolicyStatement,
@@ -64,7 +63,8 @@ const makeRoles: readonly PolicyStatement[] = [
   {
     Sid: "MakeTenantRolesUnderTheBoundaryOnly",
     Effect: "Allow",
-    Action: ["iam:CreateRole", "iam:PutRolePolicy"],
+    // A boundary that somebody took off is put back: only this one can be.
+    Action: ["iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"],
     Resource: arns.tenantRoles,
     Condition: { StringEquals: { "iam:PermissionsBoundary": arns.tenantBoundary } },
   },
@@ -120,9 +120,18 @@ const makeKeys: readonly PolicyStatement[] = [
   {
     Sid: "NameKeys",
     Effect: "Allow",
-    // An alias is only ever moved from a key to the one that replaces it.
-    Action: ["kms:CreateAlias", ...(profiles.some(isReplacedToRotate) ? ["kms:UpdateAlias"] : [])],
+    // An alias is moved to the key that replaces another, and back where somebody moved it.
+    Action: ["kms:CreateAlias", "kms:UpdateAlias"],
     Resource: arnsOfRegions.map(({ tenantAliases }) => tenantAliases),
+  },
+  {
+    // Every key, because a name of ours that somebody pointed at a key of theirs is moved off it, and KMS asks for this
+    // on the alias and on both keys. The names above are all that it can be used with; on a key whose policy doesn't turn
+    // to IAM it counts for nothing.
+    Sid: "MoveOurNamesOffAnyKey",
+    Effect: "Allow",
+    Action: "kms:UpdateAlias",
+    Resource: everyKey,
   },
   {
     // Every key, to tell a key that is gone from one that hides: a key that is gone has no policy, so KMS answers that
@@ -185,6 +194,12 @@ const work: readonly PolicyStatement[] = [
     Resource: arns.registryTable,
   },
   { Sid: "Reply", Effect: "Allow", Action: "events:PutEvents", Resource: arns.bus },
+  {
+    Sid: "HaveRepairedKeysVerified",
+    Effect: "Allow",
+    Action: "sqs:SendMessage",
+    Resource: arns.verificationQueue,
+  },
   {
     Sid: "TakeWorkFromTheQueue",
     Effect: "Allow",

@@ -123,7 +123,7 @@ describe("the provisioner's role", () => {
     expect(stage.ofType("iam/rolePolicyAttachment:RolePolicyAttachment")).toEqual([]);
   });
 
-  test("may do nothing with a key but make, tag, name and describe one, the first three under this stage's tags or names", () => {
+  test("may do nothing with a key but make, tag, name and describe one, all but the last under this stage's tags or names", () => {
     expect(allowing(PROVISIONER, /^kms:/i)).toEqual([
       {
         Sid: "MakeKeysOfThisStage",
@@ -147,8 +147,15 @@ describe("the provisioner's role", () => {
       {
         Sid: "NameKeys",
         Effect: "Allow",
-        Action: ["kms:CreateAlias"],
+        Action: ["kms:CreateAlias", "kms:UpdateAlias"],
         Resource: [`arn:aws:kms:${REGION}:${ACCOUNT_ID}:alias/tenantkeys/dev/*`],
+      },
+      {
+        // Without an alias, whose names are the stage's alone, it can be used for nothing.
+        Sid: "MoveOurNamesOffAnyKey",
+        Effect: "Allow",
+        Action: "kms:UpdateAlias",
+        Resource: [`arn:aws:kms:${REGION}:${ACCOUNT_ID}:key/*`],
       },
       {
         Sid: "TellKeysThatAreGone",
@@ -175,10 +182,10 @@ describe("the provisioner's role", () => {
       expect(statement.Resource).toBe(TENANT_ROLES);
       expect(statement.Condition).toEqual({ StringEquals: { "iam:PermissionsBoundary": THE_BOUNDARY } });
     }
-    expect(allowing(PROVISIONER, /^iam:(CreateRole|PutRolePolicy)$/)).toHaveLength(1);
+    expect(allowing(PROVISIONER, /^iam:(CreateRole|PutRolePermissionsBoundary|PutRolePolicy)$/)).toHaveLength(1);
   });
 
-  test("may do these things in IAM and no others: it takes no boundary off, and passes no role on", () => {
+  test("may do these things in IAM and no others: it takes no boundary off, puts none but ours, and passes no role on", () => {
     const actions = actionsOf(PROVISIONER).filter((action) => action.startsWith("iam:"));
     expect(actions.toSorted()).toEqual([
       "iam:CreateRole",
@@ -187,6 +194,7 @@ describe("the provisioner's role", () => {
       "iam:GetRole",
       "iam:GetRolePolicy",
       "iam:ListRolePolicies",
+      "iam:PutRolePermissionsBoundary",
       "iam:PutRolePolicy",
       "iam:TagRole",
       "iam:UpdateAssumeRolePolicy",
@@ -216,7 +224,7 @@ describe("the provisioner's role", () => {
     expect(matches(TENANT_ROLES, `arn:aws:iam::${ACCOUNT_ID}:role/tenantkeys/dev/tk-dev-acme`)).toBe(true);
   });
 
-  test("may keep the registry, reply on the bus, take from its queue and write its own log, each by its ARN", () => {
+  test("may keep the registry, reply on the bus, take from its queue, have keys verified and write its own log, each by its ARN", () => {
     const rest = stage
       .statements(PROVISIONER)
       .filter(({ Action }) => asList(Action).every((action) => !/^(iam|kms|tag):/.test(action)));
@@ -226,6 +234,7 @@ describe("the provisioner's role", () => {
         stage.one("dynamodb/table:Table").arn,
       ],
       ["events:PutEvents", stage.one("cloudwatch/eventBus:EventBus").arn],
+      ["sqs:SendMessage", `arn:aws:sqs:${REGION}:${ACCOUNT_ID}:tenantkeys-dev-verification`],
       [
         ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
         stage.one("sqs/queue:Queue", "-provisioning").arn,

@@ -29,7 +29,12 @@ const PRODUCTION_ARNS = [
 ];
 
 /** What IAM lets roles of `dev` ask of any key, and why KMS still refuses it on a production key: see the last test. */
-const ASKED_OF_ANY_KEY = ["TagKeysOfThisStageWhenMade", "TellKeysThatAreGone", "UseKeysAtMost"];
+const ASKED_OF_ANY_KEY = [
+  "MoveOurNamesOffAnyKey",
+  "TagKeysOfThisStageWhenMade",
+  "TellKeysThatAreGone",
+  "UseKeysAtMost",
+];
 /** A key, or a list, that isn't there yet has no ARN, and a metric or a document that is checked never has; a boundary grants nothing. */
 const WITHOUT_A_RESOURCE = [
   "MakeKeysOfThisStage",

@@ -66,6 +66,7 @@ export function provisionerPorts({ at, credentials, settings, context, hook }: P
     clientsIn: (region) => createClients({ ...at, region, credentials }),
     sqs: clients.sqs,
     queueUrl: `${at.endpoint}/${context.accountId}/${names.queue}`,
+    verificationQueueUrl: `${at.endpoint}/${context.accountId}/${names.verificationQueue}`,
     context,
     profiles: settings.profiles,
     stage: settings,

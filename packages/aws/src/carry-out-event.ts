@@ -12,6 +12,7 @@ import type { WorkerPorts } from "./event-worker.ts";
 import { refuseMissingXksKey } from "./external-key-store.ts";
 import { carryOutKeyEvent, type KeyEventOutcome } from "./key-events.ts";
 import { type ProvisionOutcome, provisionTenantKey } from "./provision-tenant-key.ts";
+import { repairKey } from "./repair-key.ts";
 import type { Run } from "./run.ts";
 import { carryOutTenantEvent, followTenant, type TenantOutcome } from "./tenant-events.ts";
 
@@ -42,6 +43,8 @@ export async function carryOutEvent(
     case "TenantKeyMaterialSupplied":
     case "TenantKeyReviewDue":
       return { event, result: { about: "key", outcome: await carryOutKeyEvent(ports, run, event) } };
+    case "TenantKeyRepairRequested":
+      return { event, result: { about: "key", outcome: await repairKey(ports, run, event, by) } };
     default:
       return withinTenant(event, async () => ({
         event,

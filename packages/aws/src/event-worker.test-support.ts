@@ -34,6 +34,7 @@ export function worker(around?: AroundCall, change: Partial<WorkerPorts> = {}) {
   const said: string[] = [];
   const kept: { readonly event: RefusedEvent; readonly code: ErrorCode }[] = [];
   const givenBack: Call[] = [];
+  const askedToVerify: unknown[] = [];
   const inMemory = portsOn(aws, around);
   const ports: WorkerPorts = {
     ...inMemory,
@@ -50,10 +51,15 @@ export function worker(around?: AroundCall, change: Partial<WorkerPorts> = {}) {
       },
     },
     sqs: fakeClients((call) => {
+      if (call.name === "SendMessage") {
+        askedToVerify.push({ queueUrl: call.input.QueueUrl, ...JSON.parse(call.input.MessageBody) });
+        return;
+      }
       said.push("give back");
       givenBack.push(call);
     }).sqs,
     queueUrl: "https://sqs.example/provisioning",
+    verificationQueueUrl: "https://sqs.example/verification",
     receivesMax: RECEIVES_MAX,
     retryDelaySeconds: 5,
     stage: SETTINGS,
@@ -61,7 +67,7 @@ export function worker(around?: AroundCall, change: Partial<WorkerPorts> = {}) {
     ...change,
   };
   const work = (sent: Partial<QueueMessage> = {}) => workEvent(ports, runOn(clock), message(sent));
-  return { aws, clock, said, kept, givenBack, ports, work };
+  return { aws, clock, said, kept, givenBack, askedToVerify, ports, work };
 }
 
 /** A worker that fails with this code before anything is made. */

@@ -22,10 +22,13 @@ import type { Run } from "./run.ts";
 import { retryDelaySeconds, retryLater } from "./work-queue.ts";
 
 export interface WorkerPorts extends ProvisionPorts {
-  readonly stage: EventStage & Pick<StageSettings, "keyProfiles" | "tenantOwnedKeys">;
+  readonly stage: EventStage &
+    Pick<StageSettings, "keyProfiles" | "tenantOwnedKeys" | "automaticRepair" | "cancelUnintendedDeletions">;
   readonly refusedStore: RefusedStore;
   readonly sqs: SQSClient;
   readonly queueUrl: string;
+  /** Where a key that was repaired is looked at again. */
+  readonly verificationQueueUrl: string;
   readonly receivesMax: number;
   readonly retryDelaySeconds: number;
   /** Runs the work on one tenant in turn within this process: two messages would only wait for each other's lease. */

@@ -66,6 +66,7 @@ describe("a plan", () => {
       attempt: { attemptId: ATTEMPT_ID, outcome: "created", keyArn: KEY_ARN },
       surprised: false,
       aliasExists: false,
+      taken: NEW_TENANT.flat().map(({ kind }) => kind),
       error: undefined,
     });
   });

@@ -20,13 +20,23 @@ import {
   getImportParameters,
   putKeyPolicy,
   refuseDisconnectedStore,
+  revokeGrant,
   SPARE_KEY_DELETION_WINDOW_DAYS,
   scheduleKeyDeletion,
   updateAlias,
 } from "./keys.ts";
 import { certainlyNotDone, errorName, narrowAwsError } from "./narrow-error.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
-import { createRole, deleteRole, deleteRolePolicy, isNoSuchEntity, putRolePolicy, updateTrustPolicy } from "./roles.ts";
+import {
+  createRole,
+  deleteRole,
+  deleteRolePolicy,
+  isNoSuchEntity,
+  putRoleBoundary,
+  putRolePolicy,
+  tagRole,
+  updateTrustPolicy,
+} from "./roles.ts";
 import { checkDeadline, type Run, untilVisible } from "./run.ts";
 
 export interface ExecutorPorts {
@@ -50,6 +60,8 @@ export interface Applied {
   readonly surprised: boolean;
   /** CreateAlias said that the alias is there already. */
   readonly aliasExists: boolean;
+  /** The actions that AWS was asked for and didn't refuse. */
+  readonly taken: readonly Action["kind"][];
   readonly error: TenantKeysError | undefined;
 }
 
@@ -63,6 +75,7 @@ interface Progress {
   deletionDateMs: number | undefined;
   surprised: boolean;
   aliasExists: boolean;
+  readonly taken: Action["kind"][];
 }
 
 /**
@@ -88,6 +101,7 @@ export async function applyPlan(
     deletionDateMs: undefined,
     surprised: false,
     aliasExists: false,
+    taken: [],
   };
   const applied = (error: TenantKeysError | undefined): Applied => {
     const { previousKeyArns: _, xksKeyId: __, ...reached } = progress;
@@ -95,6 +109,7 @@ export async function applyPlan(
   };
   for (const step of steps) {
     const results = await Promise.allSettled(step.map((action) => applyAction(ports, run, desired, action, progress)));
+    progress.taken.push(...step.filter((_, index) => results[index]?.status === "fulfilled").map(({ kind }) => kind));
     const failed = results.find((result) => result.status === "rejected");
     if (failed !== undefined) return applied(narrowAwsError(failed.reason, "apply"));
     if (progress.surprised) break;
@@ -105,6 +120,8 @@ export async function applyPlan(
 export const STEP_OF_ACTION = {
   "create-role": "iam:CreateRole",
   "update-trust-policy": "iam:UpdateAssumeRolePolicy",
+  "put-role-boundary": "iam:PutRolePermissionsBoundary",
+  "tag-role": "iam:TagRole",
   "create-key": "kms:CreateKey",
   "enable-rotation": "kms:EnableKeyRotation",
   "put-role-policy": "iam:PutRolePolicy",
@@ -120,10 +137,17 @@ export const STEP_OF_ACTION = {
   "delete-role-policy": "iam:DeleteRolePolicy",
   "delete-role": "iam:DeleteRole",
   "discard-spare-key": "kms:ScheduleKeyDeletion",
+  "revoke-grant": "kms:RevokeGrant",
 } as const satisfies Readonly<Record<Action["kind"], string>>;
 
-type RoleAction = "create-role" | "update-trust-policy" | "delete-role-policy" | "delete-role";
-type KeyAction = Exclude<Action["kind"], RoleAction | "create-key" | "discard-spare-key">;
+type RoleAction =
+  | "create-role"
+  | "update-trust-policy"
+  | "put-role-boundary"
+  | "tag-role"
+  | "delete-role-policy"
+  | "delete-role";
+type KeyAction = Exclude<Action["kind"], RoleAction | "create-key" | "discard-spare-key" | "revoke-grant">;
 
 function isRoleAction(kind: Action["kind"]): kind is RoleAction {
   return STEP_OF_ACTION[kind].startsWith("iam:") && kind !== "put-role-policy";
@@ -141,6 +165,7 @@ async function applyAction(
   try {
     const { kind } = action;
     if (kind === "create-key") return await applyCreateKey(ports, run, desired, progress);
+    if (kind === "revoke-grant") return await revokeGrant(ports.clients, run, action.keyArn, action.grantId);
     if (kind === "discard-spare-key") {
       await scheduleKeyDeletion(ports.clients, run, action.keyArn, SPARE_KEY_DELETION_WINDOW_DAYS);
       return;
@@ -165,6 +190,8 @@ async function applyToRole(
   progress: Progress,
 ): Promise<void> {
   if (kind === "update-trust-policy") return updateTrustPolicy(ports.clients, run, desired.role);
+  if (kind === "put-role-boundary") return putRoleBoundary(ports.clients, run, desired.ownRole);
+  if (kind === "tag-role") return tagRole(ports.clients, run, desired.ownRole);
   if (kind === "delete-role-policy") return deleteRolePolicy(ports.clients, run, desired.ownRole);
   if (kind === "delete-role") return deleteRole(ports.clients, run, desired.ownRole);
   const description = `tenantkeys: the only role that may use the keys of tenant ${desired.tenantId}`;

@@ -19,11 +19,15 @@ import {
   needRole,
   type ObservedTenantKey,
   offboardingOf,
+  type Plan,
   parseAttemptId,
   plan,
   planOwnKey,
+  planOwnKeyRepair,
+  planRepair,
   profileInForce,
   type RecordedKeys,
+  type RepairPermissions,
   type Replica,
   recordedKeys,
   samePolicy,
@@ -31,13 +35,14 @@ import {
   type TenantRecord,
   unusedAttempt,
 } from "@tenantkeys/core";
-import { applyPlan } from "./executor.ts";
+import { type Applied, applyPlan } from "./executor.ts";
+import { readGrantsTooMany } from "./grants.ts";
 import { readLastUse } from "./key-operations.ts";
 import { whyOwnKeyIsUnusable } from "./keys.ts";
 import { observeTenantKey } from "./observer.ts";
 import type { ProvisionPorts } from "./ports.ts";
 import { type Reached, recordOf } from "./reached.ts";
-import { reachReplicas } from "./replicas.ts";
+import { type RepairUnderway, reachReplicas } from "./replicas.ts";
 import { announceTransition } from "./replies-to.ts";
 import type { Run } from "./run.ts";
 import type { TakenKey } from "./take-key.ts";
@@ -45,6 +50,13 @@ import type { TakenKey } from "./take-key.ts";
 /** Observations and plans in one run. The first may be surprised by what another run left; a third surprise is a fight. */
 const ROUNDS_MAX = 3;
 const FAILED_REVIEW_DELAY_MS = DAY_MS;
+
+/** What became of a repair: what was done, and what is needed as well and wasn't its to do. */
+export interface Repaired {
+  readonly record: KeyRecord;
+  readonly actions: readonly string[];
+  readonly withheld: readonly string[];
+}
 
 /** Of the key itself. */
 type ReachedKey = Omit<Reached, "lastUsedAtMs" | "replicas">;
@@ -55,6 +67,8 @@ export class HeldKey {
   readonly #tenant: TenantRecord;
   readonly #profile: KeyProfile | undefined;
   #record: KeyRecord;
+  /** While a repair goes on: nothing else is done then. */
+  #repair: RepairUnderway | undefined;
 
   constructor(ports: ProvisionPorts, run: Run, { record, tenant }: TakenKey) {
     this.#ports = ports;
@@ -88,6 +102,18 @@ export class HeldKey {
     return this.settle(() => this.#convergeAndRelease(fresh, 0));
   }
 
+  /**
+   * Does what the repair permits of what is needed. Where that is all of it the key is as declared, and recorded so; else
+   * its record stays as it is.
+   * @throws TenantKeysError any code, where what was permitted couldn't be done
+   */
+  async repair(permissions: RepairPermissions): Promise<Repaired> {
+    const repair: RepairUnderway = { permissions, actions: new Set(), withheld: [], withheldOfReplicas: new Map() };
+    this.#repair = repair;
+    const record = await this.converge();
+    return { record, actions: [...repair.actions], withheld: allWithheld(repair) };
+  }
+
   /** The same, within other work: the lease is kept. */
   async reachDeclared(): Promise<void> {
     await this.#convergeAndRelease(false, this.#record.leaseUntilMs);
@@ -99,9 +125,13 @@ export class HeldKey {
     const offboarding = offboardingOf(this.#tenant, rules, this.#record, nowMs);
     const target = keyTarget(this.#tenant, offboarding);
     const lastUsedAtMs = await this.#readLastUse(target);
-    if (target === "disabled") await this.#announceDisabling(nowMs);
+    const disables = this.#repair?.permissions.actions.has("disable-key") !== false;
+    if (target === "disabled" && disables) await this.#announceDisabling(nowMs);
     const { desired } = this;
     const reached = await this.#reachWithReplicas(desired, target, fresh);
+    if (this.#repair !== undefined && allWithheld(this.#repair).length > 0) {
+      return this.write({ leaseUntilMs, failure: undefined });
+    }
     const { record: reachedRecord, destruction } = recordOf(
       { record: this.#record, tenant: this.#tenant, desired, offboarding, nowMs },
       { ...reached, lastUsedAtMs },
@@ -192,7 +222,7 @@ export class HeldKey {
   ): Promise<Omit<Reached, "lastUsedAtMs">> {
     const replicasOf = async (keyArn: KeyArn | undefined): Promise<readonly Replica[]> => {
       if (keyArn === undefined || this.#record.ownKeyArn !== undefined) return [];
-      return reachReplicas(this.#ports, this.#run, desired, keyArn, this.#record, target);
+      return reachReplicas(this.#ports, this.#run, desired, keyArn, this.#record, target, this.#repair);
     };
     if (target === "usable" || target === "disabled") {
       // Only an enabled key is replicated: what a suspended tenant's key lacks follows when the tenant is resumed.
@@ -221,7 +251,8 @@ export class HeldKey {
     let observed: ObservedTenantKey = fresh ? NOTHING_OBSERVED : await this.#observe(desired);
     let mayCreate = fresh;
     for (let round = 1; round <= ROUNDS_MAX; round++) {
-      const planned = plan(desired, observed, await this.#recorded(observed, target), target);
+      const recorded = await this.#recorded(observed, target);
+      const planned = this.#plan(desired, await this.#withGrants(desired, observed, target), recorded, target);
       if (planned.kind === "refused") throw planned.error;
       const creates = planned.steps.some((step) => step.some((action) => action.kind === "create-key"));
       if (creates && !mayCreate) await this.#openAttempt();
@@ -234,6 +265,7 @@ export class HeldKey {
       };
       const applied = await applyPlan(this.#ports, this.#run, desired, planned.steps, start);
       if (applied.attempt !== undefined) this.#learn(applied.attempt);
+      this.#note(planned, applied);
       if (applied.error !== undefined) throw applied.error;
       if (!applied.surprised) {
         if (planned.refusal !== undefined) throw planned.refusal;
@@ -244,6 +276,19 @@ export class HeldKey {
       observed = await this.#observe(desired, applied.aliasExists);
     }
     throw notConverging();
+  }
+
+  #plan(desired: DesiredTenantKey, observed: ObservedTenantKey, recorded: RecordedKeys, target: KeyTarget): Plan {
+    return this.#repair === undefined
+      ? plan(desired, observed, recorded, target)
+      : planRepair(desired, observed, recorded, target, this.#repair.permissions);
+  }
+
+  #note({ withheld = [] }: Extract<Plan, { readonly kind: "ready" }>, { taken, aliasExists }: Applied): void {
+    if (this.#repair === undefined) return;
+    for (const kind of taken) if (kind !== "create-alias" || !aliasExists) this.#repair.actions.add(kind);
+    // What an earlier round withheld may be what a later one does.
+    this.#repair.withheld = withheld;
   }
 
   /**
@@ -263,24 +308,35 @@ export class HeldKey {
     const admits = unusable === undefined || this.#record.state === "active";
     let observed: ObservedTenantKey = fresh ? NOTHING_OBSERVED : await this.#observe(desired);
     for (let round = 1; round <= ROUNDS_MAX; round++) {
-      const planned = planOwnKey(
-        desired,
-        observed,
-        ownKeyArn,
-        admits ? target : "disabled",
-        target === "deleted" && observed.role !== undefined && (await this.#roleIsNeeded()),
-      );
+      const planned = await this.#planOwnKey(desired, observed, ownKeyArn, admits ? target : "disabled");
       if (planned.kind === "refused") throw planned.error;
       const start = { keyArn: planned.keyArn, attempt: undefined };
-      const { error, surprised, keyArn } = await applyPlan(this.#ports, this.#run, desired, planned.steps, start);
+      const applied = await applyPlan(this.#ports, this.#run, desired, planned.steps, start);
+      this.#note(planned, applied);
+      const { error, surprised, keyArn } = applied;
       if (error !== undefined) throw error;
       if (!surprised) {
+        if (planned.refusal !== undefined) throw planned.refusal;
         if (unusable !== undefined) throw unusable;
         return { keyArn, observed: undefined, importParameters: undefined, deletionDateMs: undefined };
       }
       observed = await this.#observe(desired);
     }
     throw notConverging();
+  }
+
+  async #planOwnKey(
+    desired: DesiredTenantKey,
+    observed: ObservedTenantKey,
+    ownKeyArn: KeyArn,
+    target: KeyTarget,
+  ): Promise<Plan> {
+    if (this.#repair !== undefined) {
+      const recorded = await this.#recorded(observed, target);
+      return planOwnKeyRepair(desired, observed, recorded, ownKeyArn, target, this.#repair.permissions);
+    }
+    const roleIsNeeded = target === "deleted" && observed.role !== undefined && (await this.#roleIsNeeded());
+    return planOwnKey(desired, observed, ownKeyArn, target, roleIsNeeded);
   }
 
   async #recorded(observed: ObservedTenantKey, target: KeyTarget): Promise<RecordedKeys> {
@@ -296,6 +352,16 @@ export class HeldKey {
 
   #observe(desired: DesiredTenantKey, aliasExists = false): Promise<ObservedTenantKey> {
     return observeTenantKey(this.#ports.clients, this.#run, desired, this.#record, aliasExists);
+  }
+
+  /** Grants are looked at where the repair is about them only: no other work has to do with them. */
+  async #withGrants(desired: DesiredTenantKey, observed: ObservedTenantKey, target: KeyTarget) {
+    if (this.#repair?.permissions.actions.has("revoke-grant") !== true) return observed;
+    const { keyArn, previousKeyArns = [] } = this.#record;
+    const ours = keysSeen(observed).filter((key) => [keyArn, ...previousKeyArns].includes(key.keyArn));
+    const keyArns = ours.map((key) => key.keyArn);
+    const grantsTooMany = await readGrantsTooMany(this.#ports.clients, this.#run, desired, keyArns, target);
+    return { ...observed, grantsTooMany };
   }
 
   #learn(attempt: Attempt): void {
@@ -332,6 +398,10 @@ export class HeldKey {
     const next = due ? failure.failedAtMs + FAILED_REVIEW_DELAY_MS : nextCheckAtMs;
     await this.write({ state, failure, nextCheckAtMs: next, leaseUntilMs: 0 }).catch(() => undefined);
   }
+}
+
+function allWithheld({ withheld, withheldOfReplicas }: RepairUnderway): readonly string[] {
+  return [...new Set([...withheld, ...[...withheldOfReplicas.values()].flat()])];
 }
 
 function notConverging(): TenantKeysError {

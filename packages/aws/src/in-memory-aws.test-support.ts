@@ -30,8 +30,8 @@ export const LEASE_DURATION_MS = 75_000;
 
 interface Role {
   readonly path: string;
-  readonly tags: Tags;
-  readonly boundaryArn: string;
+  tags: Tags;
+  boundaryArn: string | undefined;
   trustPolicy: string;
   readonly policies: Map<string, string>;
 }
@@ -41,7 +41,7 @@ interface Key {
   readonly tags: Tags;
   readonly indexedAtMs: number;
   readonly createdAtMs: number;
-  readonly grants: GrantListEntry[];
+  grants: GrantListEntry[];
   policy: string;
   rotationPeriodDays: number | undefined;
   /** Epoch milliseconds of each rotation on demand. */
@@ -120,6 +120,21 @@ export class InMemoryAws {
     ListRolePolicies: ({ RoleName }) => ({ PolicyNames: [...this.#role(RoleName).policies.keys()] }),
     DeleteRolePolicy: ({ RoleName, PolicyName }) => {
       if (!this.#role(RoleName).policies.delete(PolicyName)) throw awsError("NoSuchEntityException", 404);
+      return {};
+    },
+    PutRolePermissionsBoundary: ({ RoleName, PermissionsBoundary }) => {
+      this.#role(RoleName).boundaryArn = PermissionsBoundary;
+      return {};
+    },
+    TagRole: ({ RoleName, Tags: tags }) => {
+      const role = this.#role(RoleName);
+      role.tags = { ...role.tags, ...Object.fromEntries(tags.map((tag) => [tag.Key, tag.Value])) };
+      return {};
+    },
+    RevokeGrant: ({ KeyId, GrantId }) => {
+      const key = this.#key(KeyId);
+      if (!key.grants.some((grant) => grant.GrantId === GrantId)) throw awsError("NotFoundException", 400);
+      key.grants = key.grants.filter((grant) => grant.GrantId !== GrantId);
       return {};
     },
     DeleteRole: ({ RoleName }) => {
@@ -231,7 +246,7 @@ export class InMemoryAws {
         Path: role.path,
         Tags: Object.entries(role.tags).map(([Key, Value]) => ({ Key, Value })),
         AssumeRolePolicyDocument: encodeURIComponent(role.trustPolicy),
-        PermissionsBoundary: { PermissionsBoundaryArn: role.boundaryArn },
+        PermissionsBoundary: role.boundaryArn === undefined ? undefined : { PermissionsBoundaryArn: role.boundaryArn },
       },
     };
   }

@@ -22,6 +22,7 @@ export * from "./roles.ts";
 export * from "./run.ts";
 export * from "./take-key.ts";
 export * from "./verification/access-analyzer.ts";
+export * from "./verification/ask-for-verification.ts";
 export * from "./verification/auditor-clients.ts";
 export * from "./verification/cloudwatch-client.ts";
 export * from "./verification/create-verify-ports.ts";

@@ -15,15 +15,22 @@ import {
   type TenantRecord,
 } from "@tenantkeys/core";
 import { refuseMissingXksKey } from "./external-key-store.ts";
-import { HeldKey } from "./held-key.ts";
+import { HeldKey, type Repaired } from "./held-key.ts";
 import { importKeyMaterial, rotateOnDemand, untilImported, wasRotatedSince } from "./key-operations.ts";
 import type { KeyOutcome } from "./key-outcome.ts";
 import type { ProvisionPorts } from "./ports.ts";
 import type { Run } from "./run.ts";
 import { type TakenKey, takeKey } from "./take-key.ts";
 
+export interface DoneKeyEvent extends KeyOutcome {
+  readonly kind: "done";
+  readonly tenant: TenantRecord;
+  /** Of a repair. */
+  readonly repaired?: Omit<Repaired, "record"> | undefined;
+}
+
 export type KeyEventOutcome =
-  | ({ readonly kind: "done"; readonly tenant: TenantRecord } & KeyOutcome)
+  | DoneKeyEvent
   | { readonly kind: "superseded"; readonly byGeneration: number }
   /** There is nothing that the event could be about. */
   | { readonly kind: "ignored" };
@@ -53,7 +60,12 @@ function newestGeneration(event: KeyEvent, record: KeyRecord): number | undefine
   return event.type === "TenantKeyMaterialSupplied" ? record.materialGeneration : undefined;
 }
 
-async function readKnown(ports: ProvisionPorts, run: Run, event: KeyEvent): Promise<TakenKey | undefined> {
+/** The key and its tenant, where the event has to do with it in its state. */
+export async function readKnown(
+  ports: ProvisionPorts,
+  run: Run,
+  event: KeyEvent | EventOf<"TenantKeyRepairRequested">,
+): Promise<TakenKey | undefined> {
   const [record, tenant] = await Promise.all([
     ports.registry.get(run, event.tenantId, event.keyName),
     ports.registry.getTenant(run, event.tenantId),

@@ -18,6 +18,7 @@ import {
   type OriginType,
   PutKeyPolicyCommand,
   ReplicateKeyCommand,
+  RevokeGrantCommand,
   ScheduleKeyDeletionCommand,
   UpdateAliasCommand,
 } from "@aws-sdk/client-kms";
@@ -116,6 +117,14 @@ export async function replicateKey(
 export async function updateAlias(clients: Clients, run: Run, alias: AliasName, keyArn: KeyArn): Promise<void> {
   const command = new UpdateAliasCommand({ AliasName: alias, TargetKeyId: keyArn });
   await clients.kms.send(command, { abortSignal: run.signal });
+}
+
+/** Done as well where the grant is gone already. https://docs.aws.amazon.com/kms/latest/APIReference/API_RevokeGrant.html */
+export async function revokeGrant(clients: Clients, run: Run, keyArn: KeyArn, grantId: string): Promise<void> {
+  const command = new RevokeGrantCommand({ KeyId: keyArn, GrantId: grantId });
+  await clients.kms.send(command, { abortSignal: run.signal }).catch((error) => {
+    if (errorName(error) !== "NotFoundException") throw error;
+  });
 }
 
 /**

@@ -12,7 +12,10 @@ import {
   type ObservedReplica,
   parseAttemptId,
   planReplica,
+  planReplicaRepair,
   type RecordedKeys,
+  type Region,
+  type RepairPermissions,
   type Replica,
   type ReplicaActionKind,
   refuseReplica,
@@ -20,7 +23,8 @@ import {
   TenantKeysError,
 } from "@tenantkeys/core";
 import { changeKey, isNotVisibleYet, STEP_OF_ACTION } from "./executor.ts";
-import { createAlias, readKey, replicateKey, scheduleKeyDeletion } from "./keys.ts";
+import { readGrantsTooMany } from "./grants.ts";
+import { createAlias, readKey, replicateKey, revokeGrant, scheduleKeyDeletion, updateAlias } from "./keys.ts";
 import { errorName, narrowAwsError } from "./narrow-error.ts";
 import type { ProvisionPorts } from "./ports.ts";
 import { checkDeadline, type Run, untilVisible } from "./run.ts";
@@ -41,6 +45,7 @@ export async function reachReplicas(
   keyArn: KeyArn,
   recorded: Pick<KeyRecord, "state" | "disablingSinceMs" | "replicas">,
   target: KeyTarget,
+  repair?: RepairUnderway | undefined,
 ): Promise<readonly Replica[]> {
   if (!hasReplicas(keyArn)) return [];
   const primary = await readKey(ports.clients, run, keyArn);
@@ -60,6 +65,7 @@ export async function reachReplicas(
       disablingSinceMs: recorded.disablingSinceMs,
       isListed: listed.includes(region),
       isWanted: desired.replicaRegions.includes(region),
+      repair,
     };
     try {
       const isThere = await reachReplica(ports, run, replica, target);
@@ -70,6 +76,16 @@ export async function reachReplicas(
   }
   if (failure !== undefined) throw failure;
   return replicas;
+}
+
+/** A repair, and what it has come to. */
+export interface RepairUnderway {
+  readonly permissions: RepairPermissions;
+  readonly actions: Set<string>;
+  /** Of the key itself. */
+  withheld: readonly string[];
+  /** By Region. */
+  readonly withheldOfReplicas: Map<Region, readonly string[]>;
 }
 
 /** A replica that is or should be, and what is known of it before it is looked at. */
@@ -83,6 +99,7 @@ interface ExpectedReplica extends Replica, Pick<RecordedKeys, "state" | "disabli
   readonly isListed: boolean;
   /** By the profile. */
   readonly isWanted: boolean;
+  readonly repair: RepairUnderway | undefined;
 }
 
 /** @returns whether there is one now */
@@ -92,7 +109,7 @@ async function reachReplica(
   replica: ExpectedReplica,
   target: KeyTarget,
 ): Promise<boolean> {
-  const { desired, region, keyArn } = replica;
+  const { region, keyArn } = replica;
   for (let round = 1; round <= ROUNDS_MAX; round++) {
     const { isHidden, ...observed } = await observeReplica(ports, run, replica);
     if (isHidden && replica.isListed) {
@@ -101,14 +118,48 @@ async function reachReplica(
       const message = `${keyArn} is a replica of the key, and KMS doesn't let tenantkeys look at it`;
       throw new TenantKeysError("access_denied", message, { step: `kms:DescribeKey in ${region}` });
     }
-    const refused = observed.key === undefined ? undefined : refuseReplica(desired, observed.key, replica, target);
-    if (refused !== undefined) throw refused;
-    const actions = planReplica(desired, observed, target);
+    if (observed.key !== undefined) await revokeGrantsTooMany(ports, run, replica, target);
+    const actions = actionsFor(replica, observed, target);
     if (actions.length === 0) return observed.key !== undefined;
     for (const kind of actions) await apply(ports, run, replica, kind);
   }
   const message = `the replica in ${region} is still not as wanted after ${ROUNDS_MAX} rounds`;
   throw new TenantKeysError("plan_not_converging", message, { step: "plan" });
+}
+
+/** Grants are a replica's own. Where the repair isn't about them, they aren't looked at. */
+async function revokeGrantsTooMany(
+  ports: ProvisionPorts,
+  run: Run,
+  { desired, region, keyArn, repair }: ExpectedReplica,
+  target: KeyTarget,
+): Promise<void> {
+  if (repair === undefined || !repair.permissions.replicaActions.has("revoke-grant")) return;
+  const clients = ports.clientsIn(region);
+  for (const { grantId, kind } of await readGrantsTooMany(clients, run, desired, [keyArn], target)) {
+    if (!repair.permissions.grants[kind]) continue;
+    checkDeadline(run, "kms:RevokeGrant");
+    await revokeGrant(clients, run, keyArn, grantId);
+    repair.actions.add("revoke-grant");
+  }
+}
+
+/** @throws TenantKeysError where somebody disabled or condemned it, and this is no repair */
+function actionsFor(
+  replica: ExpectedReplica,
+  observed: ObservedReplica,
+  target: KeyTarget,
+): readonly ReplicaActionKind[] {
+  const { desired, region, repair } = replica;
+  if (repair !== undefined) {
+    const { actions, withheld } = planReplicaRepair(desired, observed, target, repair.permissions);
+    repair.withheldOfReplicas.set(region, withheld);
+    for (const kind of actions) repair.actions.add(kind);
+    return actions;
+  }
+  const refused = observed.key === undefined ? undefined : refuseReplica(desired, observed.key, replica, target);
+  if (refused !== undefined) throw refused;
+  return planReplica(desired, observed, target);
 }
 
 async function observeReplica(
@@ -153,6 +204,9 @@ async function call(ports: ProvisionPorts, run: Run, replica: ExpectedReplica, k
       return replicate(ports, run, replica);
     case "create-alias":
       if (await createAlias(clients, run, desired.aliasName, keyArn)) return;
+      if (replica.repair?.permissions.replicaActions.has("move-alias") === true) {
+        return updateAlias(clients, run, desired.aliasName, keyArn);
+      }
       throw new TenantKeysError("alias_taken", `${desired.aliasName} in ${region} leads to another key`);
     case "schedule-deletion":
       await scheduleKeyDeletion(clients, run, keyArn, desired.deletionWindowDays);

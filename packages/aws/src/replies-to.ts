@@ -19,6 +19,7 @@ import {
 } from "@tenantkeys/core";
 import type { DoneEvent } from "./carry-out-event.ts";
 import type { WorkerPorts } from "./event-worker.ts";
+import type { DoneKeyEvent } from "./key-events.ts";
 import type { KeyOutcome } from "./key-outcome.ts";
 import type { ProvisionPorts } from "./ports.ts";
 import type { ProvisionOutcome } from "./provision-tenant-key.ts";
@@ -29,7 +30,7 @@ export function repliesTo(ports: WorkerPorts, { event, result }: DoneEvent): rea
   const { outcome } = result;
   if (outcome.kind === "superseded" || outcome.kind === "ignored") return [];
   if (outcome.kind === "followed") return [tenantReplyTo(ports, event, outcome.tenant, outcome.keys)];
-  return operationReplies(ports.context, event, outcome.record);
+  return operationReplies(ports.context, event, outcome);
 }
 
 /** For a key that is in place: it can be used, unless its tenant is suspended; or it waits for its material. */
@@ -66,6 +67,7 @@ type AboutTenant = Exclude<
   | "TenantKeyRotationRequested"
   | "TenantKeyMaterialSupplied"
   | "TenantKeyReviewDue"
+  | "TenantKeyRepairRequested"
 >;
 
 function tenantReplyTo(
@@ -146,7 +148,14 @@ function destruction(tenant: TenantRecord, record: KeyRecord) {
   };
 }
 
-function operationReplies(context: StageContext, event: TenantEvent, record: KeyRecord): readonly Reply[] {
+function operationReplies(context: StageContext, event: TenantEvent, outcome: DoneKeyEvent): readonly Reply[] {
+  const { record } = outcome;
+  if (event.type === "TenantKeyRepairRequested") {
+    const { rules, automatic } = event;
+    const { actions = [], withheld = [] } = outcome.repaired ?? {};
+    const facts = { rules, automatic, actions, withheld };
+    return [keyReply("TenantKeyRepaired", repliedKey(context, record, event), facts)];
+  }
   if (event.type === "TenantKeyRotationRequested") {
     const { replacedKeyArn: previousKeyArn } = record.rotation ?? {};
     const how =

@@ -7,7 +7,9 @@ import {
   GetRolePolicyCommand,
   ListAttachedRolePoliciesCommand,
   ListRolePoliciesCommand,
+  PutRolePermissionsBoundaryCommand,
   PutRolePolicyCommand,
+  TagRoleCommand,
   UpdateAssumeRolePolicyCommand,
 } from "@aws-sdk/client-iam";
 import {
@@ -60,6 +62,17 @@ export async function updateTrustPolicy(clients: Clients, run: Run, role: Desire
     PolicyDocument: JSON.stringify(role.trustPolicy),
   });
   await clients.iam.send(command, { abortSignal: run.signal });
+}
+
+export async function putRoleBoundary(clients: Clients, run: Run, role: DesiredRole): Promise<void> {
+  const command = new PutRolePermissionsBoundaryCommand({ RoleName: role.name, PermissionsBoundary: role.boundaryArn });
+  await clients.iam.send(command, { abortSignal: run.signal });
+}
+
+/** Other tags stay. */
+export async function tagRole(clients: Clients, run: Run, role: DesiredRole): Promise<void> {
+  const Tags = Object.entries(role.tags).map(([Key, Value]) => ({ Key, Value }));
+  await clients.iam.send(new TagRoleCommand({ RoleName: role.name, Tags }), { abortSignal: run.signal });
 }
 
 /** Done as well where the policy, or its role, is gone already. */

@@ -67,6 +67,7 @@ export interface CallInput {
   readonly PendingWindowInDays: number;
   readonly MultiRegion?: boolean | undefined;
   readonly ReplicaRegion: string;
+  readonly GrantId: string;
   /** No field of KMS: what a replica in memory is called. */
   readonly Arn?: string;
   readonly Origin: string | undefined;
@@ -85,6 +86,8 @@ export interface CallInput {
   }[];
   readonly TagFilters: readonly { readonly Key: string; readonly Values: readonly string[] }[];
   readonly VisibilityTimeout: number;
+  readonly QueueUrl: string;
+  readonly MessageBody: string;
   readonly Entries: readonly PutEventsRequestEntry[];
 }
 

@@ -49,6 +49,15 @@ const ERROR_RULES = {
     retryable: false,
     nextAction: "Look at the tenant's key names: tenantkeys show <tenantId>. Sign the tenant up or add the key first.",
   },
+  repair_refused: {
+    retryable: false,
+    nextAction: "See what is open and who may put it right: tenantkeys repair <tenantId>",
+  },
+  repair_limit_reached: {
+    retryable: false,
+    nextAction:
+      "Look at what is open first (tenantkeys repair --all): so much at once may be a fault in what is declared. Then repair fewer keys at a time, or raise repairKeysMax and repairSharePercent in stacks/stages.ts and deploy.",
+  },
   key_destroyed: {
     retryable: false,
     nextAction:

@@ -132,13 +132,17 @@ test("the provisioner gets what a key of the profile needs, and what it can't ha
   ]);
 });
 
-test("only discarding and departing delete a key, and nobody changes tags", () => {
+test("only discarding and departing delete a key, and nobody but recovery puts tags, or takes any off", () => {
   const deletes = (actions: readonly string[]) => actions.filter((action) => /Delet(?!eAlias)/.test(action));
   expect(deletes(DISCARD_ACTIONS)).toEqual(["kms:ScheduleKeyDeletion"]);
-  expect(deletes(DEPART_ACTIONS)).toEqual(["kms:CancelKeyDeletion", "kms:ScheduleKeyDeletion"]);
-  expect(deletes([...ADMINISTER_ACTIONS, ...EVERY_USE_ACTION, ...AUDIT_ACTIONS])).toEqual([]);
-  expect(deletes(RECOVER_ACTIONS)).toEqual(["kms:CancelKeyDeletion"]);
-  for (const actions of Object.values(SETS)) expect(actions.filter((action) => /:(Unt|T)ag/.test(action))).toEqual([]);
+  expect(deletes(DEPART_ACTIONS)).toEqual(["kms:ScheduleKeyDeletion"]);
+  expect(deletes([...EVERY_USE_ACTION, ...AUDIT_ACTIONS])).toEqual([]);
+  for (const actions of [ADMINISTER_ACTIONS, RECOVER_ACTIONS])
+    expect(deletes(actions)).toEqual(["kms:CancelKeyDeletion"]);
+  const tagging = (actions: readonly string[]) => actions.filter((action) => /:(Unt|T)ag/.test(action));
+  const { RECOVER_ACTIONS: recover, ...others } = SETS;
+  expect(tagging(recover)).toEqual(["kms:TagResource"]);
+  for (const actions of Object.values(others)) expect(tagging(actions)).toEqual([]);
 });
 
 test.each(Object.entries(SETS))("%s names single KMS actions, each once, in order", (_, actions) => {

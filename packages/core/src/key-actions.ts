@@ -3,7 +3,7 @@
  * change who may, who audits it can do neither (a test proves it).
  * https://docs.aws.amazon.com/kms/latest/developerguide/kms-api-permissions-reference.html
  */
-import { isMultiRegion, isReplacedToRotate, type KeyProfile, keyUsage, rotatesAutomatically } from "./key-profile.ts";
+import { isMultiRegion, type KeyProfile, keyUsage, rotatesAutomatically } from "./key-profile.ts";
 
 /** What the tenant's role may do under the action profile `full`. */
 export const USE_ACTIONS = [
@@ -57,7 +57,12 @@ export const DESCRIBE_ACTIONS = ["kms:DescribeKey", "kms:GetPublicKey"] as const
  */
 export const SERVICE_GRANT_ACTIONS = ["kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"] as const;
 
+/**
+ * Beside what provisioning does, what a repair asks for: to cancel a deletion that nobody meant, to bring the alias back
+ * from another key, to look for grants and take them away. None of it lets anybody use a key.
+ */
 const ADMINISTER_ANY_KEY = [
+  "kms:CancelKeyDeletion",
   "kms:CreateAlias",
   "kms:DescribeKey",
   "kms:DisableKey",
@@ -65,8 +70,11 @@ const ADMINISTER_ANY_KEY = [
   "kms:GetKeyLastUsage",
   "kms:GetKeyPolicy",
   "kms:GetKeyRotationStatus",
+  "kms:ListGrants",
   "kms:ListResourceTags",
   "kms:PutKeyPolicy",
+  "kms:RevokeGrant",
+  "kms:UpdateAlias",
 ] as const;
 const ROTATE_ACTIONS = ["kms:EnableKeyRotation", "kms:ListKeyRotations", "kms:RotateKeyOnDemand"] as const;
 const IMPORT_ACTIONS = ["kms:GetParametersForImport", "kms:ImportKeyMaterial"] as const;
@@ -81,7 +89,6 @@ export function administerActions(
   return [
     ...ADMINISTER_ANY_KEY,
     ...(rotatesAutomatically(profile) ? ROTATE_ACTIONS : []),
-    ...(isReplacedToRotate(profile) ? ["kms:UpdateAlias"] : []),
     ...(profile.origin === "EXTERNAL" ? IMPORT_ACTIONS : []),
     ...(isMultiRegion(profile) ? ["kms:ReplicateKey"] : []),
   ].sort();
@@ -93,14 +100,13 @@ export const ADMINISTER_ACTIONS: readonly string[] = [
   ...ROTATE_ACTIONS,
   ...IMPORT_ACTIONS,
   "kms:ReplicateKey",
-  "kms:UpdateAlias",
 ].sort();
 
 /** What the provisioner may also do with a key that never admitted a tenant: such a key can't have encrypted anything. */
 export const DISCARD_ACTIONS = ["kms:ScheduleKeyDeletion"] as const;
 
 /** What the provisioner may also do with the key of a tenant that is leaving and was shut out. */
-export const DEPART_ACTIONS = ["kms:CancelKeyDeletion", "kms:ScheduleKeyDeletion"] as const;
+export const DEPART_ACTIONS = ["kms:ScheduleKeyDeletion"] as const;
 
 /** What an auditor may read. */
 export const AUDIT_ACTIONS = [
@@ -113,13 +119,17 @@ export const AUDIT_ACTIONS = [
   "kms:ListResourceTags",
 ] as const;
 
-/** What people may do to give access back after an accident: see the policy, replace it, revive the key. */
+/**
+ * What people may do to give access back after an accident: see the policy, replace it, revive the key, and put back the
+ * tags that say whose it is. No set takes tags off.
+ */
 export const RECOVER_ACTIONS = [
   "kms:CancelKeyDeletion",
   "kms:DescribeKey",
   "kms:EnableKey",
   "kms:GetKeyPolicy",
   "kms:PutKeyPolicy",
+  "kms:TagResource",
 ] as const;
 
 /** Everything that turns plaintext into ciphertext or back, or lets somebody else do it. */

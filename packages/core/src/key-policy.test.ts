@@ -15,7 +15,14 @@ const PROVISIONER = "arn:aws:iam::111122223333:role/tenantkeys/tenantkeys-dev-pr
 const AUDITOR = "arn:aws:iam::111122223333:role/tenantkeys/tenantkeys-dev-auditor";
 const ROOT = "arn:aws:iam::111122223333:root";
 
-const RECOVER = ["kms:CancelKeyDeletion", "kms:DescribeKey", "kms:EnableKey", "kms:GetKeyPolicy", "kms:PutKeyPolicy"];
+const RECOVER = [
+  "kms:CancelKeyDeletion",
+  "kms:DescribeKey",
+  "kms:EnableKey",
+  "kms:GetKeyPolicy",
+  "kms:PutKeyPolicy",
+  "kms:TagResource",
+];
 
 const ADMITTED: PolicyDocument = {
   Version: "2012-10-17",
@@ -25,6 +32,7 @@ const ADMITTED: PolicyDocument = {
       Effect: "Allow",
       Principal: { AWS: PROVISIONER },
       Action: [
+        "kms:CancelKeyDeletion",
         "kms:CreateAlias",
         "kms:DescribeKey",
         "kms:DisableKey",
@@ -33,10 +41,13 @@ const ADMITTED: PolicyDocument = {
         "kms:GetKeyLastUsage",
         "kms:GetKeyPolicy",
         "kms:GetKeyRotationStatus",
+        "kms:ListGrants",
         "kms:ListKeyRotations",
         "kms:ListResourceTags",
         "kms:PutKeyPolicy",
+        "kms:RevokeGrant",
         "kms:RotateKeyOnDemand",
+        "kms:UpdateAlias",
       ],
       Resource: "*",
     },
@@ -127,9 +138,9 @@ test("the creation form is the admitted form without the tenant and the shortest
   });
 });
 
-test("the departing form is the admitted form without the tenant, and with deletion and its cancelling", () => {
+test("the departing form is the admitted form without the tenant, and with deletion", () => {
   const [administer, ...others] = ADMITTED.Statement.filter(({ Sid }) => Sid !== "UseByTenant");
-  const Action = [...(administer?.Action ?? []), "kms:CancelKeyDeletion", "kms:ScheduleKeyDeletion"].sort();
+  const Action = [...(administer?.Action ?? []), "kms:ScheduleKeyDeletion"].sort();
   expect(departingKeyPolicy(CONTEXT, PROFILE)).toEqual({
     Version: "2012-10-17",
     Statement: [{ ...administer, Action }, ...others],
@@ -251,16 +262,18 @@ test("the creation and the departing form name no tenant, so the key encrypts an
   expect(text).not.toMatch(/kms:(Encrypt|Decrypt|GenerateDataKey|ReEncrypt|CreateGrant)/);
 });
 
-test("the admitted form can't be used to delete a tenant's key, and no form changes tags", () => {
+test("the admitted form can't be used to delete a tenant's key, and only people may put tags back", () => {
   expect(allowedBy(creationKeyPolicy(CONTEXT, PROFILE))).toContain("kms:ScheduleKeyDeletion");
   expect(
     allowedBy(admittedKeyPolicy(CONTEXT, ACME, PROFILE, ROLE)).filter((action) => /Schedule|Delete[^A]/.test(action)),
   ).toEqual([]);
-  for (const [, policy] of forms)
-    expect(allowedBy(policy).filter((action) => /Tag/.test(action))).toEqual([
-      "kms:ListResourceTags",
-      "kms:ListResourceTags",
-    ]);
+  for (const [, policy] of forms) {
+    const tagging = policy.Statement.filter(({ Action }) =>
+      [Action].flat().some((name) => /^kms:(T|Unt)ag/.test(name)),
+    );
+    expect(tagging.map(({ Sid }) => Sid)).toEqual(["RecoverByAdministrators", "BreakGlassByRootUser"]);
+    expect(allowedBy(policy)).not.toContain("kms:UntagResource");
+  }
 });
 
 test.each(forms)("the %s form has no wildcard action and no wildcard principal", (_, policy) => {

@@ -28,7 +28,8 @@ export function recordedKeys(
   nowMs: number,
 ): RecordedKeys {
   if (record === undefined) return { attempts: [], roleIsNeeded };
-  const { keyArn, attempts, state, disablingSinceMs, importParameters, previousKeyArns } = record;
+  const { keyArn, attempts, state, disablingSinceMs, importParameters, previousKeyArns, roleArn } = record;
   const importParametersValid = (importParameters?.expiresAtMs ?? 0) > nowMs;
-  return { keyArn, attempts, state, disablingSinceMs, previousKeyArns, importParametersValid, roleIsNeeded };
+  const keys = { keyArn, attempts, state, disablingSinceMs, previousKeyArns, roleArn };
+  return { ...keys, importParametersValid, roleIsNeeded };
 }

@@ -144,6 +144,17 @@ const EXPECTED: Record<LifecycleEventType, Row> = {
     "converge",
     "ignore",
   ],
+  TenantKeyRepairRequested: [
+    "key_unknown",
+    "state_conflict",
+    "state_conflict",
+    "converge",
+    "converge",
+    "converge",
+    "converge",
+    "converge",
+    "key_destroyed",
+  ],
 };
 
 describe("events", () => {
@@ -152,7 +163,7 @@ describe("events", () => {
   );
 
   test("no pair of event and state is left out", () => {
-    expect(cells).toHaveLength(12 * 9);
+    expect(cells).toHaveLength(13 * 9);
     expect(new Set(cells.map(([event, state]) => `${event} ${state}`)).size).toBe(cells.length);
   });
 

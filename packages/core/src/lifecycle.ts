@@ -160,6 +160,18 @@ const EVENT_OUTCOMES = {
     destroyed: "key_destroyed",
   },
   TenantKeyReviewDue: { ...LEAVING, unknown: "ignore", failed: "ignore", provisioning: "ignore", destroyed: "ignore" },
+  TenantKeyRepairRequested: {
+    unknown: "key_unknown",
+    // What isn't made yet has nothing to be put right: its event makes it.
+    provisioning: "state_conflict",
+    failed: "state_conflict",
+    "awaiting-material": "converge",
+    active: "converge",
+    suspended: "converge",
+    offboarding: "converge",
+    "pending-deletion": "converge",
+    destroyed: "key_destroyed",
+  },
 } as const satisfies Record<string, Readonly<Record<StateOrUnknown, EventOutcome>>>;
 
 export type LifecycleEventType = keyof typeof EVENT_OUTCOMES;

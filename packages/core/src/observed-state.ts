@@ -59,6 +59,15 @@ export interface ObservedTenantKey {
   readonly recordedKey?: "read" | "denied" | "gone" | undefined;
   /** Keys that the registry says were replaced and that are there: their policies don't let us look. */
   readonly hiddenPreviousKeys?: readonly KeyArn[] | undefined;
+  /** Grants of the tenant's keys that shouldn't be. Absent where they weren't looked at. */
+  readonly grantsTooMany?: readonly GrantTooMany[] | undefined;
+}
+
+export interface GrantTooMany {
+  readonly keyArn: KeyArn;
+  readonly grantId: string;
+  /** As the rules `grant-foreign` and `grant-stale` say. */
+  readonly kind: "foreign" | "stale";
 }
 
 /** What is known of a tenant that was declared for the first time a moment ago: nothing is there. */

@@ -5,7 +5,7 @@
 
 import type { DesiredTenantKey } from "./desired-state.ts";
 import { TenantKeysError } from "./errors.ts";
-import type { KeyArn } from "./ids.ts";
+import type { KeyArn, RoleArn } from "./ids.ts";
 import type { Attempt } from "./key-record.ts";
 import type { LifecycleState } from "./lifecycle.ts";
 import { ATTEMPT_TAG, hasTags } from "./names.ts";
@@ -16,6 +16,8 @@ import { samePolicy } from "./policy-document.ts";
 export type Action =
   | { readonly kind: "create-role" }
   | { readonly kind: "update-trust-policy" }
+  | { readonly kind: "put-role-boundary" }
+  | { readonly kind: "tag-role" }
   | { readonly kind: "create-key" }
   | { readonly kind: "enable-rotation" }
   | { readonly kind: "put-role-policy" }
@@ -30,7 +32,8 @@ export type Action =
   | { readonly kind: "cancel-deletion"; readonly keyArn?: KeyArn }
   | { readonly kind: "delete-role-policy" }
   | { readonly kind: "delete-role" }
-  | { readonly kind: "discard-spare-key"; readonly keyArn: KeyArn };
+  | { readonly kind: "discard-spare-key"; readonly keyArn: KeyArn }
+  | { readonly kind: "revoke-grant"; readonly keyArn: KeyArn; readonly grantId: string };
 
 /**
  * What a key should be: `usable` by its tenant; `disabled`, all else in place; `withdrawn`: disabled, its tenant shut out,
@@ -47,6 +50,8 @@ export type Plan =
       readonly steps: readonly (readonly Action[])[];
       /** Why one of several keys can't be brought to its target. To be thrown when the steps are done. */
       readonly refusal?: TenantKeysError | undefined;
+      /** Of a repair: what is needed as well, and isn't its to do. */
+      readonly withheld?: readonly Action["kind"][] | undefined;
     }
   | { readonly kind: "refused"; readonly error: TenantKeysError };
 
@@ -57,6 +62,7 @@ export interface RecordedKeys {
   readonly state?: LifecycleState | undefined;
   readonly disablingSinceMs?: number | undefined;
   readonly previousKeyArns?: readonly KeyArn[] | undefined;
+  readonly roleArn?: RoleArn | undefined;
   /** Whether other keys of the tenant are still there (`needRole`): its role stays with them. */
   readonly roleIsNeeded?: boolean | undefined;
   /** Whether a customer holds parameters with which material can still be imported. */
@@ -103,12 +109,15 @@ export function ready(
 }
 
 /** The same actions, on the key that is named. */
-function onKey(actions: readonly Action[], keyArn: KeyArn): readonly Action[] {
+export function onKey(actions: readonly Action[], keyArn: KeyArn): readonly Action[] {
   return actions.map((action) => ({ ...action, keyArn }) as Action);
 }
 
 /** The keys that the tenant's key replaced, as far as they are there. */
-function previousKeys(observed: ObservedTenantKey, { previousKeyArns = [] }: RecordedKeys): readonly ObservedKey[] {
+export function previousKeys(
+  observed: ObservedTenantKey,
+  { previousKeyArns = [] }: RecordedKeys,
+): readonly ObservedKey[] {
   return keysSeen(observed).filter(({ keyArn }) => previousKeyArns.includes(keyArn));
 }
 
@@ -146,7 +155,7 @@ function moveAliasActions(
   return replaced && key !== undefined ? [{ kind: "move-alias" }] : [];
 }
 
-const DYING: readonly KeyState[] = ["PendingDeletion", "PendingReplicaDeletion"];
+export const DYING: readonly KeyState[] = ["PendingDeletion", "PendingReplicaDeletion"];
 
 /** In what state a cancelled deletion leaves a key only KMS knows: cancelling ends the plan, and the next one goes on. */
 function reviveSteps(key: ObservedKey | undefined, target: KeyTarget): readonly (readonly Action[])[] {
@@ -163,7 +172,7 @@ function disableActions(key: ObservedKey | undefined, target: KeyTarget): readon
   return target === "disabled" && enabled ? [{ kind: "disable-key" }] : [];
 }
 
-function importActions(
+export function importActions(
   desired: DesiredTenantKey,
   key: ObservedKey | undefined,
   recorded: RecordedKeys,
@@ -176,7 +185,7 @@ function importActions(
  * The way out. The key is never looked for by what anybody could have tagged or aliased: only the key that the registry
  * names, or that a recorded attempt made, is disabled or condemned.
  */
-function planDeparture(
+export function planDeparture(
   desired: DesiredTenantKey,
   observed: ObservedTenantKey,
   recorded: RecordedKeys,
@@ -275,7 +284,7 @@ export function refuseForeignRole(desired: DesiredTenantKey, observed: ObservedT
   );
 }
 
-function foreignRoleReasons(desired: DesiredTenantKey, { role }: ObservedTenantKey): readonly string[] {
+export function foreignRoleReasons(desired: DesiredTenantKey, { role }: ObservedTenantKey): readonly string[] {
   if (role === undefined) return [];
   return [
     role.path === desired.ownRole.path ? undefined : `its path is ${role.path}, not ${desired.ownRole.path}`,
@@ -410,7 +419,7 @@ function configureActions(
 }
 
 /** Read before it is called again: calling EnableKeyRotation anew may move the date of the next rotation. */
-function mustSetRotation(desired: DesiredTenantKey, key: ObservedKey | undefined, target: KeyTarget): boolean {
+export function mustSetRotation(desired: DesiredTenantKey, key: ObservedKey | undefined, target: KeyTarget): boolean {
   if (desired.rotationPeriodDays === undefined) return false;
   if (key === undefined) return true;
   const rotates = key.rotation.enabled && key.rotation.periodDays === desired.rotationPeriodDays;
@@ -433,7 +442,7 @@ function admitActions(
  * Keys of lost attempts: ours by their recorded attempt, not the tenant's key, and still under the policy they were
  * created with, which never let the tenant in. Any other key is left alone.
  */
-function discardActions(
+export function discardActions(
   desired: DesiredTenantKey,
   observed: ObservedTenantKey,
   recorded: RecordedKeys,
@@ -446,6 +455,6 @@ function discardActions(
     .map((key) => ({ kind: "discard-spare-key", keyArn: key.keyArn }));
 }
 
-function refusal(code: TenantKeysError["code"], message: string, desired: DesiredTenantKey): TenantKeysError {
+export function refusal(code: TenantKeysError["code"], message: string, desired: DesiredTenantKey): TenantKeysError {
   return new TenantKeysError(code, message, { tenantId: desired.tenantId, keyName: desired.keyName, step: "plan" });
 }

@@ -58,6 +58,15 @@ test("of a profile only what differs from the defaults is told, and it is read b
   expect(readWorkerSettings(told).profiles).toEqual(settings.profiles);
 });
 
+test("what is off by default is told where it is on, and read as off where it isn't", () => {
+  const on = { automaticRepair: true, cancelUnintendedDeletions: true };
+  expect(readWorkerSettings(sent(workerSettings(parseStageSettings(LEAST))))).toMatchObject({
+    automaticRepair: false,
+    cancelUnintendedDeletions: false,
+  });
+  expect(readWorkerSettings(sent(workerSettings(parseStageSettings({ ...LEAST, ...on }))))).toMatchObject(on);
+});
+
 test("twenty plain profiles and five rich ones fit the worker's environment", () => {
   const named = (name: string, count: number, profile: object) =>
     Object.fromEntries(Array.from({ length: count }, (_, index) => [`${name}-${index}`, profile]));

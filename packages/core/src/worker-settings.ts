@@ -15,8 +15,6 @@ const NOT_FOR_WORKER = [
   "sweepIntervalMinutes",
   "sweepQuotaShare",
   "verifyConcurrency",
-  "cancelUnintendedDeletions",
-  "automaticRepair",
   "repairKeysMax",
   "repairSharePercent",
   "watchKeyUse",
@@ -25,21 +23,27 @@ const NOT_FOR_WORKER = [
   "alarmEmails",
 ] as const satisfies readonly (keyof StageSettings)[];
 
+/** Told where they are on only: off is their default, and the environment is small. */
+const OFF = { automaticRepair: false, cancelUnintendedDeletions: false } as const;
+
 export type SettingsOfWorker = Omit<StageSettings, (typeof NOT_FOR_WORKER)[number]>;
-export type WorkerSettings = Omit<SettingsOfWorker, "profiles"> & {
-  readonly profiles: Readonly<Record<string, Partial<KeyProfile>>>;
-};
+export type WorkerSettings = Omit<SettingsOfWorker, "profiles" | keyof typeof OFF> &
+  Partial<Pick<SettingsOfWorker, keyof typeof OFF>> & {
+    readonly profiles: Readonly<Record<string, Partial<KeyProfile>>>;
+  };
 
 /** It passes parseStageSettings again. */
 export function workerSettings(settings: StageSettings): WorkerSettings {
-  const told = Object.entries(settings).filter(([name]) => !(NOT_FOR_WORKER as readonly string[]).includes(name));
+  const told = Object.entries(settings)
+    .filter(([name]) => !(NOT_FOR_WORKER as readonly string[]).includes(name))
+    .filter(([name, value]) => !(name in OFF) || value !== false);
   const rest = Object.fromEntries(told) as SettingsOfWorker;
   return { ...rest, profiles: eachProfile(rest.profiles, compactKeyProfile) };
 }
 
 /** What the worker was told, with every profile in full again. */
 export function readWorkerSettings(told: WorkerSettings): SettingsOfWorker {
-  return { ...told, profiles: eachProfile(told.profiles, completeKeyProfile) };
+  return { ...OFF, ...told, profiles: eachProfile(told.profiles, completeKeyProfile) };
 }
 
 function eachProfile<From, To>(

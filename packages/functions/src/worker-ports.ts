@@ -8,6 +8,7 @@ import {
   createRefusedStore,
   createRegistry,
   createTurns,
+  verificationQueueUrl,
   type WorkerPorts,
 } from "@tenantkeys/aws";
 import { type Region, stageNames } from "@tenantkeys/core";
@@ -29,6 +30,7 @@ export function workerPorts({ settings, context, queueUrl }: StageConfig): Worke
     },
     sqs: clients.sqs,
     queueUrl,
+    verificationQueueUrl: verificationQueueUrl(queueUrl, settings.stage),
     context,
     profiles: settings.profiles,
     stage: settings,

@@ -10,6 +10,7 @@ import type {
   RotationStatus,
 } from "@tenantkeys/core";
 import type { Clients } from "../clients.ts";
+import { observedGrant } from "../grants.ts";
 import { describeKey, readKeyPolicy, readRotationStatus, readTags } from "../keys.ts";
 import { errorName } from "../narrow-error.ts";
 import type { InspectionDepth } from "./ports.ts";
@@ -120,17 +121,7 @@ function readGrants(clients: Clients, reader: Reader, keyArn: KeyArn): Promise<R
   const page = async (marker: string | undefined): Promise<Page<ObservedGrant>> => {
     const command = new ListGrantsCommand({ KeyId: keyArn, Limit: 100, ...markerOf(marker) });
     const answer = await clients.kms.send(command, { abortSignal: reader.run.signal });
-    const items = (answer.Grants ?? []).map((grant) => ({
-      grantId: grant.GrantId ?? "",
-      granteePrincipal: grant.GranteePrincipal ?? "",
-      issuingAccount: grant.IssuingAccount ?? "",
-      retiringPrincipal: grant.RetiringPrincipal,
-      operations: grant.Operations ?? [],
-      encryptionContext: grant.Constraints?.EncryptionContextEquals ?? grant.Constraints?.EncryptionContextSubset,
-      name: grant.Name,
-      createdAtMs: grant.CreationDate?.getTime() ?? 0,
-    }));
-    return { items, next: nextOf(answer) };
+    return { items: (answer.Grants ?? []).map(observedGrant), next: nextOf(answer) };
   };
   return reading(reader, operation, () => allPages(reader, operation, GRANT_PAGES_MAX, page));
 }

@@ -97,7 +97,7 @@ function describePlan(planned: TenantKeyPlan): string {
   return `${lines.map(plainText).join("\n")}\n`;
 }
 
-const ACTION_TEXT: Readonly<Record<Action["kind"], string>> = {
+export const ACTION_TEXT: Readonly<Record<Action["kind"], string>> = {
   "create-role": "create the role",
   "update-trust-policy": "correct the role's trust policy",
   "create-key": "create the key",
@@ -105,7 +105,10 @@ const ACTION_TEXT: Readonly<Record<Action["kind"], string>> = {
   "put-role-policy": "put the role's policy for this key",
   "create-alias": "create the alias",
   "admit-tenant": "let the tenant's role in by the key policy",
-  "move-alias": "move the alias to the key that replaces the old one",
+  "move-alias": "move the alias to the tenant's key",
+  "put-role-boundary": "put the stage's permissions boundary on the role",
+  "tag-role": "put the role's tags back",
+  "revoke-grant": "revoke a grant",
   "obtain-import-parameters": "obtain parameters with which key material can be imported",
   "enable-key": "enable the key",
   "disable-key": "disable the key",

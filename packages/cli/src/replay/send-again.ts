@@ -13,6 +13,7 @@ const QUEUE_TYPES = [
   "TenantLegalHoldReleased",
   "TenantKeyMaterialSupplied",
   "TenantKeyReviewDue",
+  "TenantKeyRepairRequested",
 ];
 
 export interface EventWithOrigin {

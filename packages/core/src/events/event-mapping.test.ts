@@ -45,6 +45,7 @@ test.each<[object, string]>([
   [{ as: "TenantKeyAdded" }, "0.fields.keyName: is missing: TenantKeyAdded can't be without it"],
   [{ as: "TenantLegalHoldPlaced" }, "0.fields.reason: is missing"],
   [{ as: "TenantKeyReviewDue" }, "0.as: expected"],
+  [{ as: "TenantKeyRepairRequested" }, "0.as: expected"],
   [{ as: "TenantDanced" }, "0.as: expected"],
   [{ constants: { tenantId: "acme" } }, "0.constants.tenantId: every event must say its own tenant"],
   [{ constants: { version: "2" } }, "0.constants.version: is no field of TenantSignedUp"],

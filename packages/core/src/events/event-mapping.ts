@@ -10,13 +10,11 @@ import { PATH_CHARACTERS_MAX, parseSingularPath, valueAt } from "./json-path.ts"
 import { REPLY_SOURCE, REPLY_TYPES } from "./replies.ts";
 import { SBT_REPLY_KINDS, sbtReplyDetailType } from "./sbt-replies.ts";
 import { sbtEventType } from "./sbt-requests.ts";
-import { TENANT_EVENT_TYPES, type TenantEventType } from "./tenant-event.ts";
+import { BUS_EVENT_TYPES, TENANT_EVENT_TYPES, type TenantEventType } from "./tenant-event.ts";
 
 const MAPPINGS_MAX = 20;
 /** More than any type of event has. */
 const FIELDS_MAX = 10;
-
-const MAPPABLE_TYPES = TENANT_EVENT_TYPES.filter((type) => type !== "TenantKeyReviewDue");
 
 const fieldName = z.string().check(z.minLength(1), z.maxLength(64));
 
@@ -25,7 +23,7 @@ const eventMappingSchema = z
     /** The events that are read so: both must be equal. */
     detailType: z.string().check(z.minLength(1), z.maxLength(128)),
     source: z.string().check(z.minLength(1), z.maxLength(256)),
-    as: z.enum(MAPPABLE_TYPES),
+    as: z.enum(BUS_EVENT_TYPES),
     /** Per field of the event that it is read as: the place of its value, from the whole event (`$.detail.…`). */
     fields: z.record(fieldName, z.string().check(z.maxLength(PATH_CHARACTERS_MAX))),
     /** Per field: a value that is the same for all these events. */

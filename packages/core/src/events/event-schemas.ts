@@ -1,6 +1,7 @@
 /** The `detail` of each type of event that this project defines, version 1. Unknown fields are refused. */
 import * as z from "zod/mini";
 import { KEY_ARN_PATTERN, KEY_NAME_PATTERN, STAGE_PATTERN, TENANT_ID_PATTERN } from "../ids.ts";
+import { REPAIRABLE_RULES } from "../verification/repair.ts";
 import type { TenantEventType } from "./tenant-event.ts";
 
 /**
@@ -81,6 +82,16 @@ export const EVENT_SCHEMAS = {
     expiresAt: z.optional(isoTime()),
   }),
   TenantKeyReviewDue: z.strictObject({ ...declaration, keyName }),
+  TenantKeyRepairRequested: z.strictObject({
+    ...declaration,
+    keyName,
+    rules: z.array(z.enum(REPAIRABLE_RULES, "expected a rule that the worker can put right")).check(
+      z.minLength(1),
+      z.maxLength(REPAIRABLE_RULES.length),
+      z.refine((rules) => new Set(rules).size === rules.length, "expected no rule twice"),
+    ),
+    automatic: z.optional(z.boolean()),
+  }),
 } as const satisfies Record<TenantEventType, z.ZodMiniObject>;
 
 export type EventDetail<Type extends TenantEventType> = z.infer<(typeof EVENT_SCHEMAS)[Type]>;
@@ -106,7 +117,7 @@ export function eventJsonSchema(type: TenantEventType): Record<string, unknown> 
     $id: `urn:tenantkeys:events:${type}:v1`,
     title: `${type}, version 1: the detail of the event`,
     ...z.toJSONSchema(EVENT_SCHEMAS[type], {
-      // A refinement has no counterpart in JSON Schema; this one does, and keyNames is the only list.
+      // A refinement has no counterpart in JSON Schema; this one does, and no list may hold anything twice.
       override: ({ jsonSchema }) => {
         if (jsonSchema.type === "array") jsonSchema.uniqueItems = true;
       },

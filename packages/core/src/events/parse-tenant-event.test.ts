@@ -2,6 +2,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { TenantKeysError } from "../errors.ts";
 import { parseStage } from "../ids.ts";
+import { RULE_IDS } from "../verification/finding-rules.ts";
+import { REPAIRABLE_RULES } from "../verification/repair.ts";
 import { type EventMapping, eventMappingsSchema } from "./event-mapping.ts";
 import { EVENT_SCHEMAS } from "./event-schemas.ts";
 import { DETAIL_BYTES_MAX, type EventStage, parseTenantEvent } from "./parse-tenant-event.ts";
@@ -222,6 +224,7 @@ describe("each type of event", () => {
       offboardingGeneration: 1,
       encryptedKeyMaterial: "QQ==",
       importToken: "QQ==",
+      rules: ["rotation-off"],
     };
     const names = Object.keys(EVENT_SCHEMAS[type].shape);
     const fields = Object.fromEntries(Object.entries(needed).filter(([name]) => names.includes(name)));
@@ -240,6 +243,28 @@ describe("TenantKeyReviewDue", () => {
   test("is refused from anybody else, and the bus's rule doesn't list it", () => {
     expect(refusal(() => parse(event))).toMatchObject({ code: "event_type_unknown", details: { field: "source" } });
     expect(EVENT_DETAIL_TYPES).not.toContain("TenantKeyReviewDue");
+  });
+});
+
+describe("TenantKeyRepairRequested", () => {
+  const event = { ...ENVELOPE, "detail-type": "TenantKeyRepairRequested" };
+  const read = (fields: object) => parse({ ...event, detail: { ...DETAIL, keyName: "payroll", ...fields } });
+
+  test("names a key and the rules of the findings, and a person asks unless it says otherwise", () => {
+    const rules = ["rotation-off", "key-disabled"];
+    expect(read({ rules })).toMatchObject({ keyName: "payroll", rules, automatic: false });
+    expect(read({ rules, automatic: true })).toMatchObject({ automatic: true });
+  });
+
+  test.each([[[]], [["key-missing"]], [["rotation-off", "rotation-off"]], ["rotation-off"], [undefined]])(
+    "with the rules %j is refused",
+    (rules) => {
+      expect(refusal(() => read({ rules }))).toMatchObject({ code: "event_invalid" });
+    },
+  );
+
+  test("isn't among the events of the bus", () => {
+    expect(EVENT_DETAIL_TYPES).not.toContain("TenantKeyRepairRequested");
   });
 });
 
@@ -469,6 +494,8 @@ const FIELDS: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   offboardingGeneration: or(fc.maxSafeNat()),
   encryptedKeyMaterial: or(base64, fc.base64String()),
   importToken: or(base64),
+  rules: or(fc.subarray([...REPAIRABLE_RULES], { minLength: 1 }), fc.array(fc.constantFrom(...RULE_IDS))),
+  automatic: or(fc.boolean()),
   expiresAt: or(
     fc.date({ noInvalidDate: true, min: new Date(1), max: new Date("2100-01-01") }).map((d) => d.toISOString()),
   ),
@@ -497,7 +524,10 @@ const times = or(
   ),
 );
 const types = fc.oneof(
-  { weight: 12, arbitrary: fc.constantFrom(...EVENT_DETAIL_TYPES, "TenantKeyReviewDue", "Mapped") },
+  {
+    weight: 12,
+    arbitrary: fc.constantFrom(...EVENT_DETAIL_TYPES, "TenantKeyReviewDue", "TenantKeyRepairRequested", "Mapped"),
+  },
   { weight: 1, arbitrary: fc.string() },
 );
 const events = types.chain((type) =>

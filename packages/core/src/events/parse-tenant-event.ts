@@ -138,6 +138,11 @@ const BODIES: { readonly [Type in TenantEventType]: (detail: EventDetail<Type>) 
     expiresAtMs: expiresAt === undefined ? undefined : Date.parse(expiresAt),
   }),
   TenantKeyReviewDue: ({ keyName }) => ({ keyName: parseKeyName(keyName) }),
+  TenantKeyRepairRequested: ({ keyName, rules, automatic = false }) => ({
+    keyName: parseKeyName(keyName),
+    rules,
+    automatic,
+  }),
 };
 
 function refuseOtherStage(detail: EventDetail<TenantEventType>, { stage }: EventStage, mapping?: EventMapping): void {

@@ -80,6 +80,15 @@ const DONE: readonly (readonly [Reply, string])[] = [
     keyReply("TenantKeyDestroyed", { ...KEY, state: "destroyed" }, { destruction: FULL_DESTRUCTION }),
     "default/7/destroyed/0d4f1f0e-4a3c-4f64-9c0e-3c1c6a4a9d11",
   ],
+  [
+    keyReply("TenantKeyRepaired", KEY, {
+      rules: ["key-disabled"],
+      automatic: false,
+      actions: ["enable-key"],
+      withheld: [],
+    }),
+    `default/7/repaired/${KEY.eventId}`,
+  ],
   [tenantReply("TenantSuspensionCompleted", TENANT), "7/suspended"],
   [tenantReply("TenantResumptionCompleted", TENANT), "7/resumed"],
   [tenantReply("TenantOffboardingStarted", TENANT, WATCH), "7/offboarding-started"],
@@ -128,7 +137,7 @@ test.each(DONE)("$detailType holds to its schema, and every field of it is in th
 
 test("every type of reply has a builder", () => {
   expect(DONE.map(([{ detailType }]) => detailType)).toEqual([...KEY_REPLY_TYPES, ...TENANT_REPLY_TYPES]);
-  expect(REPLY_TYPES).toHaveLength(6 + 6 + 9 + 2);
+  expect(REPLY_TYPES).toHaveLength(7 + 6 + 10 + 2);
 });
 
 test("the same fact has the same reply id, whichever delivery of which event led to it, and another generation another", () => {

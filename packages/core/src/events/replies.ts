@@ -6,6 +6,7 @@ import type { TenantKeysError } from "../errors.ts";
 import type { AliasName, KeyArn, KeyName, RoleArn, Stage, TenantId } from "../ids.ts";
 import type { LifecycleState } from "../lifecycle.ts";
 import type { Replica } from "../plan-replicas.ts";
+import type { RuleId } from "../verification/finding-rules.ts";
 import type { TenantEventType } from "./tenant-event.ts";
 
 /** The `source` of every event that this project publishes, but for those in the words of another toolkit. */
@@ -18,6 +19,7 @@ export const KEY_REPLY_TYPES = [
   "TenantKeyMaterialImported",
   "TenantKeyDeletionScheduled",
   "TenantKeyDestroyed",
+  "TenantKeyRepaired",
 ] as const;
 export const TENANT_REPLY_TYPES = [
   "TenantSuspensionCompleted",
@@ -37,6 +39,7 @@ export const FAILED_REPLY_TYPES = [
   "TenantLegalHoldFailed",
   "TenantKeyRotationFailed",
   "TenantKeyMaterialImportFailed",
+  "TenantKeyRepairFailed",
 ] as const;
 /** What verification tells (finding-replies.ts). */
 export const FINDING_REPLY_TYPES = ["TenantKeyFindingOpened", "TenantKeyFindingClosed"] as const;
@@ -105,6 +108,13 @@ interface KeyReplyExtras {
   TenantKeyMaterialImported: { readonly materialExpiresAt?: string | undefined };
   TenantKeyDeletionScheduled: { readonly deletionDate: string };
   TenantKeyDestroyed: { readonly destruction: Destruction };
+  /** `actions`: what was done. `withheld`: what is needed as well, and the request's rules don't permit. */
+  TenantKeyRepaired: {
+    readonly rules: readonly RuleId[];
+    readonly automatic: boolean;
+    readonly actions: readonly string[];
+    readonly withheld: readonly string[];
+  };
 }
 
 /** Required where the reply needs something beside the key. */
@@ -121,6 +131,7 @@ const KEY_FACTS: { readonly [Type in KeyReplyType]: (key: RepliedKey, extra: Key
   TenantKeyMaterialImported: () => "material-imported",
   TenantKeyDeletionScheduled: (key, { deletionDate }) => `deletion-scheduled/${keyId(key.keyArn)}/${deletionDate}`,
   TenantKeyDestroyed: (key) => `destroyed/${keyId(key.keyArn)}`,
+  TenantKeyRepaired: ({ eventId }) => `repaired/${eventId}`,
 };
 
 const keyId = (keyArn: KeyArn): string => keyArn.slice(keyArn.indexOf("/") + 1);
@@ -202,6 +213,7 @@ const FAILED_REPLY_TYPE_OF: Readonly<Record<TenantEventType, FailedReplyType>> =
   TenantKeyMaterialSupplied: "TenantKeyMaterialImportFailed",
   // What is waited for is the next step of an offboarding.
   TenantKeyReviewDue: "TenantOffboardingFailed",
+  TenantKeyRepairRequested: "TenantKeyRepairFailed",
 };
 
 /** The failure's type; an event of a type that can't be told is answered like a sign-up, as it always was. */

@@ -110,6 +110,13 @@ const DONE_SCHEMAS = {
   TenantKeyMaterialImported: z.looseObject({ ...key, materialExpiresAt: z.optional(isoTime) }),
   TenantKeyDeletionScheduled: z.looseObject({ ...key, deletionDate: isoTime }),
   TenantKeyDestroyed: z.looseObject({ ...key, destruction }),
+  TenantKeyRepaired: z.looseObject({
+    ...key,
+    rules: z.array(text(64)),
+    automatic: z.boolean(),
+    actions: z.array(text(64)),
+    withheld: z.array(text(64)),
+  }),
   TenantSuspensionCompleted: z.looseObject(tenant),
   TenantResumptionCompleted: z.looseObject(tenant),
   TenantOffboardingStarted: z.looseObject({

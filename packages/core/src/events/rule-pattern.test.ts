@@ -50,6 +50,7 @@ test.each([
   ["shop", "CustomerCreated", "detail-type"],
   ["tenantkeys.application", "CustomerCreated", "detail-type"],
   ["tenantkeys", "TenantKeyReviewDue", "detail-type"],
+  ["tenantkeys.application", "TenantKeyRepairRequested", "detail-type"],
 ])("of an event from %s of type %s the rule doesn't take: %s", (source, detailType, part) => {
   expect(untakenPart({ eventSources, eventMappings }, source, detailType)).toBe(part);
 });

@@ -2,13 +2,10 @@
 import { TenantKeysError } from "../errors.ts";
 import type { EventMapping } from "./event-mapping.ts";
 import { SBT_DETAIL_TYPES } from "./sbt-requests.ts";
-import { TENANT_EVENT_TYPES } from "./tenant-event.ts";
+import { BUS_EVENT_TYPES } from "./tenant-event.ts";
 
 /** The detail types that are read from the bus without a mapping. What we send ourselves goes straight to the queue. */
-export const EVENT_DETAIL_TYPES: readonly string[] = [
-  ...TENANT_EVENT_TYPES.filter((type) => type !== "TenantKeyReviewDue"),
-  ...SBT_DETAIL_TYPES,
-];
+export const EVENT_DETAIL_TYPES: readonly string[] = [...BUS_EVENT_TYPES, ...SBT_DETAIL_TYPES];
 
 /** EventBridge's default. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html */
 const PATTERN_CHARACTERS_MAX = 2_048;

@@ -1,5 +1,6 @@
 /** What the worker gets: an event about one tenant that was checked, whoever sent it and in whatever form. */
 import type { KeyArn, KeyName, TenantId } from "../ids.ts";
+import type { RuleId } from "../verification/finding-rules.ts";
 
 /** The types of event that this project defines. Events of other forms are read as one of these. */
 export const TENANT_EVENT_TYPES = [
@@ -15,9 +16,14 @@ export const TENANT_EVENT_TYPES = [
   "TenantKeyRotationRequested",
   "TenantKeyMaterialSupplied",
   "TenantKeyReviewDue",
+  "TenantKeyRepairRequested",
 ] as const;
 
 export type TenantEventType = (typeof TENANT_EVENT_TYPES)[number];
+
+/** Those that come to the queue straight, and never over a bus: it matters who sent them, or nobody else may. */
+const QUEUE_ONLY_TYPES: readonly TenantEventType[] = ["TenantKeyReviewDue", "TenantKeyRepairRequested"];
+export const BUS_EVENT_TYPES = TENANT_EVENT_TYPES.filter((type) => !QUEUE_ONLY_TYPES.includes(type));
 
 export interface TenantEventBase {
   /** The id that the bus gave the event. */
@@ -63,6 +69,12 @@ interface EventBodies {
   };
   /** From ourselves: a waiting step of this key has come to its time. */
   TenantKeyReviewDue: { readonly keyName: KeyName };
+  /** `rules`: of the findings that are to be put right. `automatic`: nobody asked; the stage does it by itself. */
+  TenantKeyRepairRequested: {
+    readonly keyName: KeyName;
+    readonly rules: readonly RuleId[];
+    readonly automatic: boolean;
+  };
 }
 
 /** What one type of event says beside the base. */
