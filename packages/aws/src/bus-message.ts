@@ -51,15 +51,19 @@ export function reviewEvent(
   };
 }
 
-/** Has the worker put right what these rules found about a key, and nothing else, without that a person asked for it. */
-export function automaticRepairEvent(
+/**
+ * Has the worker put right what these rules found about a key, and nothing else. Who asks is who SQS says sent it.
+ * @param asked.automatic the stage itself asks: it is permitted less
+ */
+export function repairEvent(
   stage: Stage,
   { tenantId, keyName }: { readonly tenantId: TenantId; readonly keyName: KeyName },
   rules: readonly RuleId[],
+  { automatic }: { readonly automatic: boolean },
 ): OutgoingEvent {
   return {
     source: REPLY_SOURCE,
     "detail-type": "TenantKeyRepairRequested",
-    detail: { version: "1", stage, tenantId, keyName, rules, automatic: true },
+    detail: { version: "1", stage, tenantId, keyName, rules, ...(automatic ? { automatic } : {}) },
   };
 }

@@ -27,6 +27,7 @@ import {
   planRepair,
   profileInForce,
   type RecordedKeys,
+  type RepairDone,
   type RepairPermissions,
   type Replica,
   recordedKeys,
@@ -51,11 +52,11 @@ import type { TakenKey } from "./take-key.ts";
 const ROUNDS_MAX = 3;
 const FAILED_REVIEW_DELAY_MS = DAY_MS;
 
-/** What became of a repair: what was done, and what is needed as well and wasn't its to do. */
+export type RepairAsked = Pick<RepairDone, "eventId" | "by" | "rules" | "automatic">;
+
 export interface Repaired {
   readonly record: KeyRecord;
-  readonly actions: readonly string[];
-  readonly withheld: readonly string[];
+  readonly done: RepairDone;
 }
 
 /** Of the key itself. */
@@ -104,14 +105,14 @@ export class HeldKey {
 
   /**
    * Does what the repair permits of what is needed. Where that is all of it the key is as declared, and recorded so; else
-   * its record stays as it is.
+   * its state stays as it was recorded.
    * @throws TenantKeysError any code, where what was permitted couldn't be done
    */
-  async repair(permissions: RepairPermissions): Promise<Repaired> {
-    const repair: RepairUnderway = { permissions, actions: new Set(), withheld: [], withheldOfReplicas: new Map() };
-    this.#repair = repair;
+  async repair(permissions: RepairPermissions, asked: RepairAsked): Promise<Repaired> {
+    this.#repair = { permissions, asked, actions: new Set(), withheld: [], withheldOfReplicas: new Map() };
     const record = await this.converge();
-    return { record, actions: [...repair.actions], withheld: allWithheld(repair) };
+    if (record.lastRepair !== undefined) return { record, done: record.lastRepair };
+    throw new TenantKeysError("record_invalid", "the record lacks what was repaired", { step: "record" });
   }
 
   /** The same, within other work: the lease is kept. */
@@ -129,14 +130,15 @@ export class HeldKey {
     if (target === "disabled" && disables) await this.#announceDisabling(nowMs);
     const { desired } = this;
     const reached = await this.#reachWithReplicas(desired, target, fresh);
-    if (this.#repair !== undefined && allWithheld(this.#repair).length > 0) {
-      return this.write({ leaseUntilMs, failure: undefined });
+    const lastRepair = this.#repair === undefined ? this.#record.lastRepair : doneOf(this.#repair, nowMs);
+    if (this.#repair !== undefined && lastRepair !== undefined && lastRepair.withheld.length > 0) {
+      return this.write({ leaseUntilMs, failure: undefined, lastRepair });
     }
     const { record: reachedRecord, destruction } = recordOf(
       { record: this.#record, tenant: this.#tenant, desired, offboarding, nowMs },
       { ...reached, lastUsedAtMs },
     );
-    const record = { ...reachedRecord, leaseUntilMs };
+    const record = { ...reachedRecord, lastRepair, leaseUntilMs };
     await announceTransition(this.#ports, this.#run, this.#tenant, this.#record, record);
     await this.#ports.registry.replace(this.#run, record, this.#record.fence, destruction);
     this.#record = record;
@@ -400,8 +402,9 @@ export class HeldKey {
   }
 }
 
-function allWithheld({ withheld, withheldOfReplicas }: RepairUnderway): readonly string[] {
-  return [...new Set([...withheld, ...[...withheldOfReplicas.values()].flat()])];
+function doneOf({ asked, actions, withheld, withheldOfReplicas }: RepairUnderway, doneAtMs: number): RepairDone {
+  const left = new Set([...withheld, ...[...withheldOfReplicas.values()].flat()]);
+  return { ...asked, actions: [...actions], withheld: [...left], doneAtMs };
 }
 
 function notConverging(): TenantKeysError {

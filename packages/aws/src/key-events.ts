@@ -9,13 +9,14 @@ import {
   type LifecycleEventType,
   outcomeOf,
   PREVIOUS_KEYS_MAX,
+  type RepairDone,
   type TenantEvent,
   type TenantId,
   TenantKeysError,
   type TenantRecord,
 } from "@tenantkeys/core";
 import { refuseMissingXksKey } from "./external-key-store.ts";
-import { HeldKey, type Repaired } from "./held-key.ts";
+import { HeldKey } from "./held-key.ts";
 import { importKeyMaterial, rotateOnDemand, untilImported, wasRotatedSince } from "./key-operations.ts";
 import type { KeyOutcome } from "./key-outcome.ts";
 import type { ProvisionPorts } from "./ports.ts";
@@ -26,7 +27,7 @@ export interface DoneKeyEvent extends KeyOutcome {
   readonly kind: "done";
   readonly tenant: TenantRecord;
   /** Of a repair. */
-  readonly repaired?: Omit<Repaired, "record"> | undefined;
+  readonly repaired?: RepairDone | undefined;
 }
 
 export type KeyEventOutcome =

@@ -6,6 +6,7 @@
  * `FINDINGS#{tenantId, or -}` / `OPEN#{findingId}` a finding that is open · `…` / `CLOSED#{closedAtMs}#{findingId}` one that is over ·
  * `TENANT#{tenantId}` / `VERIFIED#{keyName}` when a key was last verified, and what auditors ask of it ·
  * `…` / `USES#{keyName}` how often a key was used, by minute (verification/use-counter.ts).
+ * `REPAIR` / `LEDGER` what was repaired without anybody asking.
  */
 import type { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import type { DestructionRecord } from "@tenantkeys/core";
@@ -91,6 +92,15 @@ export function keyEntity(table: RegistryTable) {
         publicKey: string(),
         importToken: string(),
         expiresAtMs: number(),
+      }).optional(),
+      lastRepair: map({
+        eventId: string(),
+        by: string(),
+        rules: list(string()),
+        automatic: boolean(),
+        actions: list(string()),
+        withheld: list(string()),
+        doneAtMs: number(),
       }).optional(),
       previousKeyArns: list(string()).optional(),
       replicas: list(map({ region: string(), keyArn: string() })).optional(),
@@ -283,5 +293,24 @@ export function refusalPartEntity(table: RegistryTable) {
       pk: `${REFUSED_PARTITION}#${refusalId}`,
       sk: `PART#${part}`,
     }),
+  });
+}
+
+export const REPAIR_LEDGER_KEY = { pk: "REPAIR", sk: "LEDGER" } as const;
+
+/** What was repaired without anybody asking. */
+export function repairLedgerEntity(table: RegistryTable) {
+  return new Entity({
+    name: "RepairLedger",
+    table,
+    timestamps: false,
+    schema: item({
+      version: number(),
+      stageKeys: number().optional(),
+      keys: list(
+        map({ tenantId: string(), keyName: string(), firstAtMs: number(), lastAtMs: number(), requests: number() }),
+      ),
+    }),
+    computeKey: () => ({ ...REPAIR_LEDGER_KEY }),
   });
 }

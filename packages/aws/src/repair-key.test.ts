@@ -133,7 +133,7 @@ describe("a repair that a person asks for", () => {
     );
     await world.repair(others.length === 0 || rules[0] === "rotation-off" ? ["grant-stale"] : others);
     expect([world.aws.keys, [...world.aws.aliases], [...world.aws.roles]]).toEqual(before);
-    expect(world.aws.tenantRecord()).toMatchObject({ state: "active", leaseUntilMs: 0 });
+    expect(world.aws.tenantRecord()).toMatchObject({ state: "active", leaseUntilMs: 0, lastRepair: { by: PERSON } });
   });
 
   test("moves the alias back from another key, also from one that hides", async () => {

@@ -29,7 +29,9 @@ export async function repairKey(
     }
     const before = known.record.state;
     const taken = await takeKey(ports, run, known);
-    const { record, ...repaired } = await new HeldKey(ports, run, taken).repair(permissionsOf(rules, askedBy));
+    const asked = { eventId: event.eventId, by: by ?? "", rules, automatic: askedBy === "automatic" };
+    const held = new HeldKey(ports, run, taken);
+    const { record, done: repaired } = await held.repair(permissionsOf(rules, askedBy), asked);
     await askForVerification(ports.sqs, run, ports.verificationQueueUrl, { tenantId, keyName });
     return { kind: "done", before, record, tenant: taken.tenant, repaired };
   } catch (error) {

@@ -15,6 +15,7 @@ import {
   planReplicaRepair,
   type RecordedKeys,
   type Region,
+  type RepairDone,
   type RepairPermissions,
   type Replica,
   type ReplicaActionKind,
@@ -81,6 +82,7 @@ export async function reachReplicas(
 /** A repair, and what it has come to. */
 export interface RepairUnderway {
   readonly permissions: RepairPermissions;
+  readonly asked: Pick<RepairDone, "eventId" | "by" | "rules" | "automatic">;
   readonly actions: Set<string>;
   /** Of the key itself. */
   withheld: readonly string[];

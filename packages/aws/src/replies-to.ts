@@ -151,8 +151,7 @@ function destruction(tenant: TenantRecord, record: KeyRecord) {
 function operationReplies(context: StageContext, event: TenantEvent, outcome: DoneKeyEvent): readonly Reply[] {
   const { record } = outcome;
   if (event.type === "TenantKeyRepairRequested") {
-    const { rules, automatic } = event;
-    const { actions = [], withheld = [] } = outcome.repaired ?? {};
+    const { rules, automatic, actions = [], withheld = [] } = { ...event, ...outcome.repaired };
     const facts = { rules, automatic, actions, withheld };
     return [keyReply("TenantKeyRepaired", repliedKey(context, record, event), facts)];
   }

@@ -51,6 +51,7 @@ export * from "./verification/plan-repair.ts";
 export * from "./verification/policy-opinion.ts";
 export * from "./verification/reconcile-findings.ts";
 export * from "./verification/repair.ts";
+export * from "./verification/repair-ledger.ts";
 export * from "./verification/request-quotas.ts";
 export * from "./verification/rules/grants.ts";
 export * from "./verification/shared-role.ts";

@@ -5,6 +5,7 @@ import type { LifecycleState } from "./lifecycle.ts";
 import type { WaitingFor } from "./offboarding.ts";
 import type { Replica } from "./plan-replicas.ts";
 import { leavingRegister, type TenantRecord } from "./tenant-record.ts";
+import type { RuleId } from "./verification/finding-rules.ts";
 
 /**
  * One CreateKey attempt. `open`: it may have made a key whose reply was lost. `unused`: it certainly made none, so its
@@ -80,6 +81,7 @@ export interface KeyRecord {
   readonly rotation?: RotationRequest | undefined;
   /** Keys that this one replaced, oldest first: they stay for what they encrypted or signed, and end with the tenant. */
   readonly previousKeyArns?: readonly KeyArn[] | undefined;
+  readonly lastRepair?: RepairDone | undefined;
   /** Of a multi-Region key, where there are any. */
   readonly replicas?: readonly Replica[] | undefined;
 }
@@ -108,6 +110,19 @@ export interface RotationRequest {
   readonly doneAtMs?: number | undefined;
   /** Of a key that KMS can't rotate: the key that a new one replaced. */
   readonly replacedKeyArn?: KeyArn | undefined;
+}
+
+/** A repair that was carried out. */
+export interface RepairDone {
+  readonly eventId: string;
+  /** The session that asked. */
+  readonly by: string;
+  readonly rules: readonly RuleId[];
+  readonly automatic: boolean;
+  readonly actions: readonly string[];
+  /** What was needed as well, and the rules didn't permit. */
+  readonly withheld: readonly string[];
+  readonly doneAtMs: number;
 }
 
 /** What stays of a key that is gone. */

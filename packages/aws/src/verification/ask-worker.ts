@@ -1,7 +1,7 @@
 /** Has the worker do what verification itself may not: straight through its queue, so that SQS says who asked. */
 import { SendMessageCommand } from "@aws-sdk/client-sqs";
 import type { RuleId } from "@tenantkeys/core";
-import { automaticRepairEvent, busMessage, type OutgoingEvent, reviewEvent } from "../bus-message.ts";
+import { busMessage, type OutgoingEvent, repairEvent, reviewEvent } from "../bus-message.ts";
 import { narrowAwsError } from "../narrow-error.ts";
 import type { Run } from "../run.ts";
 import type { FoundTenantKey } from "./find-tenant-key.ts";
@@ -15,7 +15,7 @@ export function askForReview(ports: AskPorts, run: Run, key: FoundTenantKey): Pr
 
 /** @param rules what they found is put right, and nothing else */
 export function askForRepair(ports: AskPorts, run: Run, key: FoundTenantKey, rules: readonly RuleId[]): Promise<void> {
-  return ask(ports, run, automaticRepairEvent(ports.context.stage, key, rules));
+  return ask(ports, run, repairEvent(ports.context.stage, key, rules, { automatic: true }));
 }
 
 async function ask(ports: AskPorts, run: Run, event: OutgoingEvent): Promise<void> {

@@ -1,0 +1,138 @@
+/**
+ * Has the worker put right what the stage lets be put right without a person, within its limit. Asked for after a sweep
+ * has closed, and after the guard has looked at a key. What it may ask for, the worker checks once more (docs/adr/0013).
+ */
+import { SendMessageCommand } from "@aws-sdk/client-sqs";
+import {
+  automaticRepairs,
+  keysToCount,
+  type RepairLedger,
+  repairBudget,
+  type StoredFinding,
+  spendRepairs,
+  stageNames,
+  type TenantId,
+  TenantKeysError,
+  type WantedRepair,
+} from "@tenantkeys/core";
+import { busMessage, repairEvent } from "../bus-message.ts";
+import type { Clients } from "../clients.ts";
+import { narrowAwsError } from "../narrow-error.ts";
+import { listKeys } from "../operator/list-keys.ts";
+import type { Run } from "../run.ts";
+import { RACES_MAX } from "../take-key.ts";
+import type { VerifyPorts } from "./ports.ts";
+import { readRepairLedger, writeRepairLedger } from "./repair-ledger-store.ts";
+
+export interface AutomaticRepairPorts extends Pick<VerifyPorts, "findings" | "registry" | "settings" | "context"> {
+  /** The function's own, for the registry and the worker's queue. */
+  readonly clients: Clients;
+  /** Of the provisioning queue. */
+  readonly queueUrl: string;
+  newEventId(): string;
+}
+
+export interface AutomaticRepair {
+  readonly asked: readonly WantedRepair[];
+  /** Asked for a moment ago, or so often today that a person has to look. */
+  readonly waiting: readonly WantedRepair[];
+  /** Left alone, because `limit` keys are repaired in a day at most. To be logged: nothing else says it. */
+  readonly beyond: readonly WantedRepair[];
+  /** Absent where there was nothing to ask for. */
+  readonly limit?: number | undefined;
+}
+
+const NOTHING: AutomaticRepair = { asked: [], waiting: [], beyond: [] };
+
+export interface RepairScope {
+  /** Only this tenant's findings: those that the guard has just recorded. */
+  readonly tenantId?: TenantId | undefined;
+  /** How many keys the stage has, where a sweep has just counted them. Else what was counted last is taken, or they are counted. */
+  readonly keysSeen?: number | undefined;
+}
+
+/** @throws TenantKeysError what reading the registry, or sending, throws; what was asked for before stays so */
+export async function repairAutomatically(
+  ports: AutomaticRepairPorts,
+  run: Run,
+  scope: RepairScope = {},
+): Promise<AutomaticRepair> {
+  const { automaticRepair, cancelUnintendedDeletions } = ports.settings;
+  if (!automaticRepair && !cancelUnintendedDeletions) return NOTHING;
+  const wanted = await withoutOwnKeys(
+    ports,
+    run,
+    automaticRepairs(await openFindings(ports, run, scope), ports.settings),
+  );
+  if (wanted.length === 0) return NOTHING;
+  const { ask: asked, waiting, beyond, limit } = await reserve(ports, run, wanted, scope);
+  for (const repair of asked) await send(ports, run, repair);
+  return { asked, waiting, beyond, limit };
+}
+
+async function openFindings({ findings }: AutomaticRepairPorts, run: Run, { tenantId }: RepairScope) {
+  if (tenantId !== undefined) return findings.openOfTenant(run, tenantId);
+  const open: StoredFinding[] = [];
+  for await (const one of findings.listOpen(run)) open.push(one);
+  return open;
+}
+
+/** What is done about a key of the tenant's own account, a person asks for. */
+async function withoutOwnKeys(
+  { registry }: AutomaticRepairPorts,
+  run: Run,
+  wanted: readonly WantedRepair[],
+): Promise<readonly WantedRepair[]> {
+  const ours: WantedRepair[] = [];
+  for (const repair of wanted) {
+    const record = await registry.get(run, repair.tenantId, repair.keyName);
+    if (record !== undefined && record.ownKeyArn === undefined) ours.push(repair);
+  }
+  return ours;
+}
+
+/** Written down before anything is sent: a function that stops in between has asked for too little, never for too much. */
+async function reserve(ports: AutomaticRepairPorts, run: Run, wanted: readonly WantedRepair[], scope: RepairScope) {
+  const { clients, settings } = ports;
+  const { registryTable } = stageNames(ports.context.stage);
+  for (let race = 1; race <= RACES_MAX; race++) {
+    const ledger = await readRepairLedger(clients, run, registryTable);
+    const stageKeys = scope.keysSeen ?? ledger.stageKeys ?? (await countKeys(ports, run));
+    const limit = repairBudget(stageKeys, settings);
+    const spent = spendRepairs(ledger, wanted, limit, run.clock.nowMs());
+    const next: RepairLedger = { ...spent.ledger, stageKeys, version: ledger.version + 1 };
+    const isKnown = spent.ask.length === 0 && stageKeys === ledger.stageKeys;
+    if (isKnown || (await writeRepairLedger(clients, run, registryTable, next, ledger.version))) {
+      return { ...spent, limit };
+    }
+  }
+  throw new TenantKeysError(
+    "lease_taken",
+    `${RACES_MAX} writes of the repair ledger in a row lost to other functions`,
+    {
+      step: "dynamodb:PutItem",
+    },
+  );
+}
+
+/** As far as more of them would raise the limit. */
+async function countKeys({ clients, settings, context }: AutomaticRepairPorts, run: Run): Promise<number> {
+  const enough = keysToCount(settings);
+  let count = 0;
+  for await (const _ of listKeys(clients, run, stageNames(context.stage).registryTable)) {
+    count += 1;
+    if (count >= enough) break;
+  }
+  return count;
+}
+
+async function send(ports: AutomaticRepairPorts, run: Run, { rules, ...key }: WantedRepair): Promise<void> {
+  const event = repairEvent(ports.context.stage, key, rules, { automatic: true });
+  const MessageBody = busMessage(ports.context, event, ports.newEventId(), run.clock.nowMs());
+  try {
+    const command = new SendMessageCommand({ QueueUrl: ports.queueUrl, MessageBody });
+    await ports.clients.sqs.send(command, { abortSignal: run.signal });
+  } catch (error) {
+    throw narrowAwsError(error, "sqs:SendMessage");
+  }
+}
