@@ -3,6 +3,7 @@ import {
   CancelKeyDeletionCommand,
   CreateAliasCommand,
   CreateKeyCommand,
+  DeleteAliasCommand,
   DescribeCustomKeyStoresCommand,
   DescribeKeyCommand,
   DisableKeyCommand,
@@ -122,6 +123,14 @@ export async function updateAlias(clients: Clients, run: Run, alias: AliasName, 
 /** Done as well where the grant is gone already. https://docs.aws.amazon.com/kms/latest/APIReference/API_RevokeGrant.html */
 export async function revokeGrant(clients: Clients, run: Run, keyArn: KeyArn, grantId: string): Promise<void> {
   const command = new RevokeGrantCommand({ KeyId: keyArn, GrantId: grantId });
+  await clients.kms.send(command, { abortSignal: run.signal }).catch((error) => {
+    if (errorName(error) !== "NotFoundException") throw error;
+  });
+}
+
+/** Done as well where the alias is gone already. The key that it led to stays. */
+export async function deleteAlias(clients: Clients, run: Run, alias: AliasName): Promise<void> {
+  const command = new DeleteAliasCommand({ AliasName: alias });
   await clients.kms.send(command, { abortSignal: run.signal }).catch((error) => {
     if (errorName(error) !== "NotFoundException") throw error;
   });

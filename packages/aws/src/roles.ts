@@ -87,6 +87,19 @@ export async function deleteRole(clients: Clients, run: Run, role: DesiredRole):
   await clients.iam.send(command, { abortSignal: run.signal }).catch(unlessGone);
 }
 
+/** With its inline policies. IAM refuses it while managed policies hang on the role: somebody else attached them. */
+export async function deleteRoleWithPolicies(clients: Clients, run: Run, roleName: string): Promise<void> {
+  try {
+    for (const PolicyName of await readRolePolicyNames(clients, run, roleName)) {
+      const command = new DeleteRolePolicyCommand({ RoleName: roleName, PolicyName });
+      await clients.iam.send(command, { abortSignal: run.signal }).catch(unlessGone);
+    }
+    await clients.iam.send(new DeleteRoleCommand({ RoleName: roleName }), { abortSignal: run.signal });
+  } catch (error) {
+    unlessGone(error);
+  }
+}
+
 function unlessGone(error: unknown): void {
   if (!isNoSuchEntity(error)) throw error;
 }

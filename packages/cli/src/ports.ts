@@ -37,4 +37,6 @@ export interface Session {
   readStdin(): Promise<string>;
   /** Has the tenant's id typed before something is done that is hard or impossible to undo. */
   confirm(tenantId: TenantId, consequence: string): Promise<void>;
+  /** The same with another text, such as the id of a key. */
+  confirmTyped(expected: string, what: string, consequence: string): Promise<void>;
 }

@@ -16,6 +16,7 @@ import { addPlan } from "./commands/plan.ts";
 import { addProbe } from "./commands/probe.ts";
 import { addRefused } from "./commands/refused.ts";
 import { addReinstate } from "./commands/reinstate.ts";
+import { addRepair } from "./commands/repair.ts";
 import { addReplay } from "./commands/replay.ts";
 import { addResume } from "./commands/resume.ts";
 import { addReview } from "./commands/review.ts";
@@ -25,7 +26,7 @@ import { addSignUp } from "./commands/signup.ts";
 import { addSuspend } from "./commands/suspend.ts";
 import { addValidatePolicies } from "./commands/validate-policies.ts";
 import { addVerify } from "./commands/verify.ts";
-import { confirmTenant } from "./confirm.ts";
+import { confirmTenant, confirmTyped } from "./confirm.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { type GlobalFlags, globalOptions } from "./global-options.ts";
 import { createOutput } from "./output.ts";
@@ -75,7 +76,12 @@ function inSession(
         progress.clear();
         return confirmTenant(ports, tenantId, consequence);
       };
-      return await work({ operator, run, output, progress, readStdin: ports.readStdin, confirm });
+      const confirmText: Session["confirmTyped"] = (expected, what, consequence) => {
+        progress.clear();
+        return confirmTyped(ports, expected, what, consequence);
+      };
+      const asking = { readStdin: ports.readStdin, confirm, confirmTyped: confirmText };
+      return await work({ operator, run, output, progress, ...asking });
     } finally {
       operator.close();
     }
@@ -122,7 +128,8 @@ async function saying(
 const COMMANDS = [
   ...[addSignUp, addAddKey, addImport, addRotate, addSuspend, addResume],
   ...[addOffboard, addApprove, addHold, addReinstate],
-  ...[addList, addShow, addVerify, addFindings, addPlan, addProbe, addOutsidePolicy, addReview, addReplay, addRefused],
+  ...[addList, addShow, addVerify, addFindings, addPlan, addProbe, addOutsidePolicy],
+  ...[addRepair, addReview, addReplay, addRefused],
 ];
 
 function createProgram(ports: CliPorts, act: Act, outside: ActOutside): Command {

@@ -81,6 +81,8 @@ export function fakeOperator(methods: Partial<Operator> = {}): Operator {
     replayProgress: unexpected,
     replayDeadLetters: unexpected,
     planKey: unexpected,
+    planRepair: unexpected,
+    repairAsCaller: unexpected,
     probe: unexpected,
     verifyKey: unexpected,
     openFindings: unexpected,

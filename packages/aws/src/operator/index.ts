@@ -8,6 +8,7 @@ export * from "./policy-validator.ts";
 export * from "./probe-key.ts";
 export * from "./publish-events.ts";
 export * from "./refused-events.ts";
+export * from "./repair-as-caller.ts";
 export * from "./stage-guard.ts";
 export * from "./stage-settings-item.ts";
 export * from "./verify-key.ts";

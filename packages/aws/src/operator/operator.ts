@@ -2,9 +2,11 @@
 import { randomUUID } from "node:crypto";
 import {
   type DestructionRecord,
+  type Finding,
   type KeyName,
   type KeyRecord,
   type RoleArn,
+  type RuleId,
   type Stage,
   stageArns,
   stageNames,
@@ -40,6 +42,7 @@ import {
   readKeptBody,
   settleKeptEvent,
 } from "./refused-events.ts";
+import { type AsCallerOutcome, repairAsCaller } from "./repair-as-caller.ts";
 import { sendToQueue } from "./send-to-queue.ts";
 import { type DeployedStage, readDeployedStage } from "./stage-settings-item.ts";
 import { createOperatorVerification, type OperatorVerification } from "./verification.ts";
@@ -76,6 +79,13 @@ export interface Operator extends DeployedStage, OperatorVerification {
     keyName: KeyName,
     options: { readonly asCaller: boolean },
   ): Promise<TenantKeyPlan>;
+  /** What the worker would do for a repair by these rules, if this person asked for it now. */
+  planRepair(run: Run, tenantId: TenantId, keyName: KeyName, rules: readonly RuleId[]): Promise<TenantKeyPlan>;
+  /**
+   * Puts right, with the caller's own credentials, what the worker has no right to.
+   * @param mayHoldData a person has said that this very key may go
+   */
+  repairAsCaller(run: Run, finding: Finding, mayHoldData: boolean): Promise<AsCallerOutcome>;
   /** Has IAM Access Analyzer validate the policies that the deployed settings make. */
   validatePolicies(run: Run): Promise<ValidatedPolicies>;
   close(): void;
@@ -111,6 +121,13 @@ function createOperator(options: ClientOptions, clients: Clients, deployed: Depl
   const refusedStore = createRefusedStore(clients, table);
   const registry = createRegistry(clients, table);
   const auditor = createAuditorClients(options, context.auditorRoleArn, "tenantkeys-plan");
+  const elsewhere = new Map<string, Clients>();
+  const callerIn = (region: string) => {
+    if (region === options.region) return clients;
+    const known = elsewhere.get(region) ?? createClients({ ...options, region });
+    elsewhere.set(region, known);
+    return known;
+  };
   const verification = createOperatorVerification(options, clients, deployed, auditor);
   return {
     settings,
@@ -134,10 +151,14 @@ function createOperator(options: ClientOptions, clients: Clients, deployed: Depl
       const observing = asCaller ? clients : auditor.clients;
       return planTenantKey({ ...deployed, registry, observing }, run, tenantId, keyName);
     },
+    planRepair: (run, tenantId, keyName, rules) =>
+      planTenantKey({ ...deployed, registry, observing: auditor.clients }, run, tenantId, keyName, rules),
+    repairAsCaller: (run, finding, mayHoldData) =>
+      repairAsCaller({ ...deployed, registry, clientsIn: callerIn }, run, finding, mayHoldData),
     ...verification.methods,
     validatePolicies: (run) => validateStagePolicies(options, run, deployed),
     close() {
-      destroyClients(clients);
+      for (const one of [clients, ...elsewhere.values()]) destroyClients(one);
       auditor.close();
       verification.close();
     },

@@ -10,14 +10,20 @@ import {
   needRole,
   type ObservedTenantKey,
   type Plan,
+  permissionsOf,
   plan,
   planOwnKey,
+  planOwnKeyRepair,
+  planRepair,
+  type RepairPermissions,
   type RoleArn,
+  type RuleId,
   recordedKeys,
   type TenantId,
 } from "@tenantkeys/core";
 import type { Clients } from "../clients.ts";
 import { declaredState } from "../declared-state.ts";
+import { readGrantsTooMany } from "../grants.ts";
 import { observeTenantKey } from "../observer.ts";
 import type { Registry } from "../registry.ts";
 import type { Run } from "../run.ts";
@@ -49,21 +55,56 @@ export interface TenantKeyPlan {
   readonly plan: Plan;
 }
 
-/** @throws TenantKeysError `settings_invalid` where the stage lacks the record's profile, or what reading throws */
+/**
+ * @param rules of findings: what a repair by them would do, asked for by a person
+ * @throws TenantKeysError `settings_invalid` where the stage lacks the record's profile, or what reading throws
+ */
 export async function planTenantKey(
   ports: PlanPorts,
   run: Run,
   tenantId: TenantId,
   keyName: KeyName,
+  rules?: readonly RuleId[],
 ): Promise<TenantKeyPlan> {
   const { registry } = ports;
   const [record, tenant] = await Promise.all([registry.get(run, tenantId, keyName), registry.getTenant(run, tenantId)]);
   const nowMs = run.clock.nowMs();
   const { desired, target } = declaredState(ports, tenantId, keyName, { record, tenant }, nowMs);
   const observed = await observeTenantKey(ports.observing, run, desired, record ?? { attempts: [] });
+  if (rules !== undefined && record !== undefined) {
+    const repair = { record, target, permissions: permissionsOf(rules, "person"), nowMs };
+    const planned = await planRepairOf(ports.observing, run, desired, observed, repair);
+    return { tenantId, keyName, record, observed: summarize(observed), plan: planned };
+  }
   const roleIsNeeded = target === "deleted" && needRole(await registry.keysOfTenant(run, tenantId), keyName, nowMs);
   const planned = planOf(desired, observed, record, roleIsNeeded, target, nowMs);
   return { tenantId, keyName, record, observed: summarize(observed), plan: planned };
+}
+
+/** As the worker would plan it. Replicas aren't looked at. */
+async function planRepairOf(
+  observing: Clients,
+  run: Run,
+  desired: DesiredTenantKey,
+  observed: ObservedTenantKey,
+  repair: {
+    readonly record: KeyRecord;
+    readonly target: KeyTarget;
+    readonly permissions: RepairPermissions;
+    readonly nowMs: number;
+  },
+): Promise<Plan> {
+  const { record, target, permissions, nowMs } = repair;
+  const recorded = recordedKeys(record, undefined, nowMs);
+  if (record.ownKeyArn !== undefined) {
+    return planOwnKeyRepair(desired, observed, recorded, record.ownKeyArn, target, permissions);
+  }
+  const ours = [record.keyArn, ...(record.previousKeyArns ?? [])];
+  const keyArns = keysSeen(observed).flatMap(({ keyArn }) => (ours.includes(keyArn) ? [keyArn] : []));
+  const grantsTooMany = permissions.actions.has("revoke-grant")
+    ? await readGrantsTooMany(observing, run, desired, keyArns, target)
+    : [];
+  return planRepair(desired, { ...observed, grantsTooMany }, recorded, target, permissions);
 }
 
 /** As the worker would plan it; for a key that is gone there is nothing to plan. */
