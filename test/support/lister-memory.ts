@@ -3,8 +3,8 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { LAMBDA_MEMORY_MIB } from "./simulate-sweep.ts";
 
-/** Of the function's memory: the rest is for code, stack, buffers of connections and V8's young generation. */
-const HEAP_MIB = LAMBDA_MEMORY_MIB - 128;
+/** Of the function's memory: the rest is for code, buffers of connections and V8's young generation. 220 were enough. */
+const HEAP_MIB = LAMBDA_MEMORY_MIB - 192;
 
 export interface ListerMemory {
   readonly tenantKeys: number;

@@ -36,8 +36,8 @@ interface Listing<T> {
 export interface BulkLists {
   /** The key that each alias of this stage leads to, by the alias's name. */
   readonly aliases: Listing<ReadonlyMap<string, KeyArn>>;
-  /** Keys with this stage's tag, by `{tenantId}/{keyName}` as their tags say it. */
-  readonly taggedKeys: Listing<ReadonlyMap<string, readonly TaggedKey[]>>;
+  /** Keys with this stage's tag, and of their tags ours. */
+  readonly taggedKeys: Listing<readonly TaggedKey[]>;
   /** Roles under this stage's path or of its names, by name. */
   readonly roles: Listing<ReadonlyMap<string, RoleDetail>>;
 }
@@ -88,8 +88,8 @@ async function listTaggedKeys(
   { tagging }: Observing,
   reader: Reader,
   { stage }: StageContext,
-): Promise<Listing<ReadonlyMap<string, readonly TaggedKey[]>>> {
-  const facts = new Map<string, TaggedKey[]>();
+): Promise<Listing<readonly TaggedKey[]>> {
+  const facts: TaggedKey[] = [];
   const fault = await eachPage(reader, "tag:GetResources", TAG_PAGES_MAX, async (PaginationToken) => {
     const command = new GetResourcesCommand({
       ResourceTypeFilters: ["kms:key"],
@@ -102,10 +102,7 @@ async function listTaggedKeys(
       const tags = ourTags(given);
       // Filtered again, as an endpoint may leave the filters out: what is no key of this stage has no place here.
       if (tags[STAGE_TAG] !== stage || !/^arn:[^:]+:kms:[^:]+:\d+:key\//.test(arn)) continue;
-      const name = `${tags[TENANT_TAG] ?? ""}/${tags[KEY_TAG] ?? ""}`;
-      const alike = facts.get(name) ?? [];
-      alike.push({ keyArn: parseKeyArn(arn), tags });
-      facts.set(name, alike);
+      facts.push({ keyArn: parseKeyArn(arn), tags });
     }
     return answer.PaginationToken === "" ? undefined : answer.PaginationToken;
   });

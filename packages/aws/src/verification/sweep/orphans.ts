@@ -94,9 +94,7 @@ function* rolesOf({ roles }: BulkLists, { stage }: StageContext, inventory: Inve
 }
 
 function* suspectsOf({ taggedKeys }: BulkLists, { stage }: StageContext, inventory: Inventory): Generator<TaggedKey> {
-  for (const alike of taggedKeys.facts.values()) {
-    for (const key of alike) if (mayBeOrphanKey(key, stage, inventory)) yield key;
-  }
+  for (const key of taggedKeys.facts) if (mayBeOrphanKey(key, stage, inventory)) yield key;
 }
 
 /** The tagging index lags: it may still list a key that is gone. */

@@ -173,23 +173,7 @@ function createItems(documents: DynamoDBDocumentClient, tableName: string) {
     update: (run: Run, input: ConstructorParameters<typeof UpdateCommand>[0]) =>
       unlessFirst("dynamodb:UpdateItem", () => documents.send(new UpdateCommand(input), { abortSignal: run.signal })),
     transact: (run: Run, writes: Writes) => transact(documents, run, writes),
-    async deleteShards(run: Run, sweepId: string): Promise<void> {
-      // A transaction, as BatchWriteItem would be one more right to give.
-      const deleteAll = (some: readonly Record<string, unknown>[]) =>
-        transact(
-          documents,
-          run,
-          some.map((Key) => ({ Delete: { TableName: tableName, Key } })),
-        );
-      let keys: Record<string, unknown>[] = [];
-      for await (const { pk, sk } of queryPages({ documents }, run, tableName, shardsQuery(sweepId))) {
-        keys.push({ pk, sk });
-        if (keys.length < DELETES_PER_CALL) continue;
-        await deleteAll(keys);
-        keys = [];
-      }
-      if (keys.length > 0) await deleteAll(keys);
-    },
+    deleteShards: (run: Run, sweepId: string) => deleteShards(documents, run, tableName, sweepId),
   };
 }
 
@@ -214,6 +198,29 @@ function shardsQuery(sweepId: string): QueryPage {
     ProjectionExpression: SHARD_ATTRIBUTES.map((name) => `#${name}`).join(", "),
     ExpressionAttributeNames: Object.fromEntries(SHARD_ATTRIBUTES.map((name) => [`#${name}`, name])),
   };
+}
+
+async function deleteShards(
+  documents: DynamoDBDocumentClient,
+  run: Run,
+  tableName: string,
+  sweepId: string,
+): Promise<void> {
+  // A transaction, as BatchWriteItem would be one more right to give.
+  const deleteAll = (keys: readonly Record<string, unknown>[]) =>
+    transact(
+      documents,
+      run,
+      keys.map((Key) => ({ Delete: { TableName: tableName, Key } })),
+    );
+  let keys: Record<string, unknown>[] = [];
+  for await (const { pk, sk } of queryPages({ documents }, run, tableName, shardsQuery(sweepId))) {
+    keys.push({ pk, sk });
+    if (keys.length < DELETES_PER_CALL) continue;
+    await deleteAll(keys);
+    keys = [];
+  }
+  if (keys.length > 0) await deleteAll(keys);
 }
 
 async function unlessFirst(step: string, write: () => Promise<unknown>): Promise<boolean> {
