@@ -24,6 +24,7 @@ import { addRotate } from "./commands/rotate.ts";
 import { addShow } from "./commands/show.ts";
 import { addSignUp } from "./commands/signup.ts";
 import { addSuspend } from "./commands/suspend.ts";
+import { addSweeps } from "./commands/sweeps.ts";
 import { addValidatePolicies } from "./commands/validate-policies.ts";
 import { addVerify } from "./commands/verify.ts";
 import { confirmTenant, confirmTyped } from "./confirm.ts";
@@ -128,7 +129,7 @@ async function saying(
 const COMMANDS = [
   ...[addSignUp, addAddKey, addImport, addRotate, addSuspend, addResume],
   ...[addOffboard, addApprove, addHold, addReinstate],
-  ...[addList, addShow, addVerify, addFindings, addPlan, addProbe, addOutsidePolicy],
+  ...[addList, addShow, addVerify, addFindings, addSweeps, addPlan, addProbe, addOutsidePolicy],
   ...[addRepair, addReview, addReplay, addRefused],
 ];
 

@@ -9,6 +9,7 @@ import {
   parseStageSettings,
   parseTenantId,
   type Register,
+  type Sweep,
   stageContext,
   type TenantRecord,
 } from "@tenantkeys/core";
@@ -89,10 +90,18 @@ export function fakeOperator(methods: Partial<Operator> = {}): Operator {
     openFindingsOfTenant: async () => [],
     findingHistory: unexpected,
     verifications: async () => [],
+    sweeps: unexpected,
     validatePolicies: unexpected,
     close: () => {},
     ...methods,
   };
+}
+
+export function sweep(changes: Partial<Sweep> = {}): Sweep {
+  const counts = { tenantKeys: 0, tenants: 0, tenantKeysVerified: 0, tenantsVerified: 0, readsDenied: 0, pagesCut: 0 };
+  const shards = { shards: 0, shardsDone: 0, shardsLost: 0 };
+  const base = { sweepId: "sweep-1", number: 1, phase: "checking", fence: 1, leaseUntilMs: 0, startedAtMs: 0 } as const;
+  return { ...base, ...counts, ...shards, rounds: 1, ...changes };
 }
 
 export async function* generate<T>(values: readonly T[]): AsyncGenerator<T, void, undefined> {

@@ -11,4 +11,5 @@ export * from "./refused-events.ts";
 export * from "./repair-as-caller.ts";
 export * from "./stage-guard.ts";
 export * from "./stage-settings-item.ts";
+export * from "./verification.ts";
 export * from "./verify-key.ts";

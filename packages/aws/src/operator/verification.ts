@@ -1,5 +1,5 @@
 /** What an operator has to do with verification: looking now, and what was found. */
-import type { KeyName, StoredFinding, TenantId } from "@tenantkeys/core";
+import { type KeyName, type StoredFinding, type Sweep, stageNames, type TenantId } from "@tenantkeys/core";
 import { type ClientOptions, type Clients, createClients, destroyClients } from "../clients.ts";
 import type { Run } from "../run.ts";
 import { createAccessAnalyzer } from "../verification/access-analyzer.ts";
@@ -9,6 +9,7 @@ import type { VerifiedTenantKey } from "../verification/ports.ts";
 import { createQuotaShare } from "../verification/quota-share.ts";
 import { createSecurityHub } from "../verification/security-hub.ts";
 import type { VerificationStatus } from "../verification/status-store.ts";
+import { createSweepStore } from "../verification/sweep/sweep-store-dynamodb.ts";
 import type { DeployedStage } from "./stage-settings-item.ts";
 import { type VerifyOptions, verifyKey } from "./verify-key.ts";
 
@@ -22,6 +23,15 @@ export interface OperatorVerification {
   findingHistory(run: Run, tenantId: TenantId, limit: number): Promise<readonly StoredFinding[]>;
   /** How each key of the tenant was when it was verified last. */
   verifications(run: Run, tenantId: TenantId): Promise<readonly VerificationStatus[]>;
+  /** @param limit of those that have ended */
+  sweeps(run: Run, limit: number): Promise<Sweeps>;
+}
+
+export interface Sweeps {
+  /** The one that is under way, or the last one; undefined where there never was any. */
+  readonly current: Sweep | undefined;
+  /** Newest first. */
+  readonly ended: readonly Sweep[];
 }
 
 /** @returns what it can do, and how what it holds for that is given back */
@@ -36,6 +46,7 @@ export function createOperatorVerification(
   const quota = createQuotaShare(settings.sweepQuotaShare, settings.verifyConcurrency);
   const base = createVerifyPorts({ ...deployed, clients, auditor, quota });
   const { findings, statuses } = base;
+  const sweeps = createSweepStore(clients.documents, stageNames(settings.stage).registryTable);
   const securityHub = createSecurityHub(options, settings);
   const accessAnalyzer = createAccessAnalyzer(options, settings);
   const elsewhere = new Map<string, Clients>();
@@ -59,6 +70,10 @@ export function createOperatorVerification(
       openFindingsOfTenant: (run, tenantId) => findings.openOfTenant(run, tenantId),
       findingHistory: (run, tenantId, limit) => findings.history(run, tenantId, limit),
       verifications: (run, tenantId) => statuses.ofTenant(run, tenantId),
+      async sweeps(run, limit) {
+        const [current, ended] = await Promise.all([sweeps.current(run), sweeps.ended(run, limit)]);
+        return { current, ended };
+      },
     },
     close() {
       for (const client of [securityHub, accessAnalyzer]) client?.destroy();

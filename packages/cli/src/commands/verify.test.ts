@@ -11,7 +11,7 @@ import {
   TenantKeysError,
 } from "@tenantkeys/core";
 import { describe, expect, test } from "vitest";
-import { fakeOperator, generate, keyRecord, runCommand } from "../test-support.ts";
+import { fakeOperator, generate, keyRecord, runCommand, sweep } from "../test-support.ts";
 
 const ARN = parseKeyArn("arn:aws:kms:eu-west-1:111122223333:key/1234");
 const at = (text: string) => Date.parse(text);
@@ -38,6 +38,7 @@ function operatorOf(findings: readonly Finding[], changes: Partial<Operator> = {
   return fakeOperator({
     keysOfTenant: async () => [keyRecord()],
     verifyKey: async () => verified(findings),
+    sweeps: async () => ({ current: undefined, ended: [] }),
     ...changes,
   });
 }
@@ -171,6 +172,22 @@ describe("verify --all", () => {
       counts: { verified: 29, failed: 1 },
       failed: [{ tenantId: "t1", error: { code: "access_denied" } }],
     });
+  });
+
+  test("says when the last sweep was, or why one is overdue", async () => {
+    const listKeys = () => generate([keyRecord()]);
+    const never = await runCommand(["verify", "--all"], operatorOf([], { listKeys }));
+    expect(never).toMatchObject({
+      exitCode: 0,
+      err: "overdue: no sweep was ever begun, and one is due every 60 minutes\n",
+    });
+    const sweeps = async () => ({ current: sweep({ startedAtMs: 0, phase: "closed" }), ended: [] });
+    const operator = operatorOf([], { listKeys, sweeps });
+    expect((await runCommand(["verify", "--all"], operator)).err).toBe(
+      "the last sweep began at 1970-01-01T00:00:00Z\n",
+    );
+    const { out } = await runCommand(["verify", "--all", "--json"], operator);
+    expect(JSON.parse(out).sweep).toEqual({ startedAtMs: 0 });
   });
 
   test("gives up where nothing works at all", async () => {

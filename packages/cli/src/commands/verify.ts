@@ -23,6 +23,7 @@ import { identifier } from "../option-parsers.ts";
 import { errorData } from "../output.ts";
 import { countText, timeText } from "../plain-text.ts";
 import type { Session } from "../ports.ts";
+import { sweepLateness } from "../sweep-lateness.ts";
 import { textTable } from "../text-table.ts";
 import { UsageError } from "../usage-error.ts";
 import { type Act, addExamples } from "./command.ts";
@@ -66,13 +67,17 @@ async function verifyTenant(
   const view = await knownTenant(session, tenantId);
   const keys = keyName === undefined ? view.keys : [keyOf(view, tenantId, keyName)];
   const verified = await verifyKeys(session, keys, options);
-  return answer(session, verified, true);
+  return answer(session, verified);
 }
 
 async function verifyAll(session: Session, options: Chosen): Promise<ExitCode> {
-  const { operator, run } = session;
+  const { operator, run, output } = session;
+  const { current } = await operator.sweeps(run, 1);
+  const late = sweepLateness(current, run.clock.nowMs(), operator.settings.sweepIntervalMinutes);
   const verified = await verifyKeys(session, operator.listKeys(run), options);
-  return answer(session, verified, false);
+  const exitCode = answer(session, verified, { sweep: { startedAtMs: current?.startedAtMs, late } });
+  output.note(late === undefined ? `the last sweep began at ${timeText(current?.startedAtMs)}` : `overdue: ${late}`);
+  return exitCode;
 }
 
 async function verifyKeys(
@@ -143,10 +148,12 @@ function exitCodeOf({ findings, failed, stopped }: Verified): ExitCode {
   return isUnknown || findings.some(({ ruleId }) => ruleId === "could-not-verify") ? EXIT.unknown : EXIT.done;
 }
 
-function answer({ output }: Session, verified: Verified, withKeys: boolean): ExitCode {
+/** @param ofAll what is said of all tenants; a single one's keys are shown to people instead */
+function answer({ output }: Session, verified: Verified, ofAll?: Readonly<Record<string, unknown>>): ExitCode {
   const { keys, findings, failed, closed, stopped, untold } = verified;
   const counts = { verified: keys.length, findings: findings.length, closed, failed: failed.length };
   const data = {
+    ...ofAll,
     counts,
     stopped,
     securityHub: untold && errorData(untold),
@@ -155,7 +162,10 @@ function answer({ output }: Session, verified: Verified, withKeys: boolean): Exi
     failed: failed.map(({ tenantId, keyName, error }) => ({ tenantId, keyName, error: errorData(error) })),
   };
   output.answer(data, () => {
-    const tables = [...(withKeys ? [keyTable(keys)] : []), ...(findings.length > 0 ? [findingTable(findings)] : [])];
+    const tables = [
+      ...(ofAll === undefined ? [keyTable(keys)] : []),
+      ...(findings.length > 0 ? [findingTable(findings)] : []),
+    ];
     return [...tables, `${summary(verified)}\n`].join("\n");
   });
   for (const { tenantId, keyName, error } of failed.slice(0, FAILURES_SHOWN_MAX)) {
