@@ -10,6 +10,7 @@ import {
   createGuardMemory,
   createMetrics,
   createQuotaShare,
+  createSecurityServices,
   createSweepStore,
   createUseCounter,
   createVerifyPorts,
@@ -17,11 +18,12 @@ import {
   type QuotaShare,
   type Run,
   readDeployedStage,
+  type SecurityServices,
   type SweepPorts,
   type VerificationWorkerPorts,
   verifyTenantKeyNow,
 } from "@tenantkeys/aws";
-import { stageArns } from "@tenantkeys/core";
+import { type Region, type StageSettings, stageArns } from "@tenantkeys/core";
 import type { VerificationConfig } from "./verification-config.ts";
 
 /** How much longer a lease is than its lister can live: Lambda kills a run at its time-out. */
@@ -30,7 +32,11 @@ const LEASE_MARGIN_MS = 15_000;
 const GUARD_CONCURRENCY = 2;
 
 /** What doesn't change while the function lives. */
-function adapters({ stage, accountId, region, tableName }: VerificationConfig, sessionName: string) {
+function adapters(
+  { stage, accountId, region, tableName }: VerificationConfig,
+  sessionName: string,
+  onUntold: SecurityServices["onUntold"],
+) {
   const clients = createClients({ region });
   const { auditorRole } = stageArns(accountId, region, stage);
   return {
@@ -39,6 +45,7 @@ function adapters({ stage, accountId, region, tableName }: VerificationConfig, s
     sweeps: createSweepStore(clients.documents, tableName),
     metrics: createMetrics(createCloudWatchClient({ region }), stage),
     quotaOf: createQuotas(),
+    servicesOf: createServices(region, onUntold),
   };
 }
 
@@ -52,14 +59,28 @@ function createQuotas() {
   };
 }
 
+/** One set of clients for as long as the stage's settings switch on the same services. */
+function createServices(region: Region, onUntold: SecurityServices["onUntold"]) {
+  let known: { readonly name: string; readonly services: SecurityServices } | undefined;
+  return (settings: StageSettings): SecurityServices => {
+    const name = `${settings.securityHub}/${settings.accessAnalyzer}`;
+    if (known?.name !== name) known = { name, services: createSecurityServices({ region }, settings, onUntold) };
+    return known.services;
+  };
+}
+
 /** @returns what gives a turn of the schedule its ports; `livesMs` is how long the run can live */
-export function createSweepPorts(config: VerificationConfig & { readonly queueUrl: string }) {
-  const { quotaOf, auditor, ...fixed } = adapters(config, "tenantkeys-sweep");
+export function createSweepPorts(
+  config: VerificationConfig & { readonly queueUrl: string },
+  onUntold: SecurityServices["onUntold"],
+) {
+  const { quotaOf, servicesOf, auditor, ...fixed } = adapters(config, "tenantkeys-sweep", onUntold);
   return async (run: Run, livesMs: number): Promise<SweepPorts> => {
     const deployed = await readDeployedStage(fixed.clients, run, config.stage);
     // One lister at a time, by its lease; the lists are nobody else's to ask for.
     const quota = quotaOf(deployed.settings.sweepQuotaShare, 1);
-    const { findings } = createVerifyPorts({ ...deployed, clients: fixed.clients, auditor, quota });
+    const services = servicesOf(deployed.settings);
+    const { findings } = createVerifyPorts({ ...deployed, clients: fixed.clients, auditor, quota, services });
     return {
       ...fixed,
       ...deployed,
@@ -75,8 +96,11 @@ export function createSweepPorts(config: VerificationConfig & { readonly queueUr
 }
 
 /** @returns what gives the work on one batch of messages its ports */
-export function createVerificationWorkerPorts(config: VerificationConfig & { readonly provisioningQueueUrl: string }) {
-  const { quotaOf, auditor, ...fixed } = adapters(config, "tenantkeys-verify");
+export function createVerificationWorkerPorts(
+  config: VerificationConfig & { readonly provisioningQueueUrl: string },
+  onUntold: SecurityServices["onUntold"],
+) {
+  const { quotaOf, servicesOf, auditor, ...fixed } = adapters(config, "tenantkeys-verify", onUntold);
   const { clients, metrics } = fixed;
   const { tableName, provisioningQueueUrl } = config;
   const memory = createGuardMemory();
@@ -85,7 +109,8 @@ export function createVerificationWorkerPorts(config: VerificationConfig & { rea
     const deployed = await readDeployedStage(clients, run, config.stage);
     const { sweepQuotaShare, verifyConcurrency } = deployed.settings;
     const quota = quotaOf(sweepQuotaShare, verifyConcurrency + GUARD_CONCURRENCY);
-    const verifying = createVerifyPorts({ ...deployed, clients, auditor, quota });
+    const services = servicesOf(deployed.settings);
+    const verifying = createVerifyPorts({ ...deployed, clients, auditor, quota, services });
     const putMetrics = metrics.put;
     const ofGuard = { ...verifying, clients, tableName, provisioningQueueUrl, putMetrics, useCounter, memory };
     return {

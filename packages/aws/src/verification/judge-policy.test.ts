@@ -1,8 +1,8 @@
 import { parseKeyArn } from "@tenantkeys/core";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { InMemoryAws, portsOn } from "../in-memory-aws.test-support.ts";
+import { type AroundCall, InMemoryAws, portsOn } from "../in-memory-aws.test-support.ts";
 import { provisionTenantKey } from "../provision-tenant-key.ts";
-import { ACME, CREDENTIALS, DEFAULT_KEY, DESIRED, FakeClock, runOn } from "../test-support.ts";
+import { ACME, awsError, CREDENTIALS, DEFAULT_KEY, DESIRED, FakeClock, runOn } from "../test-support.ts";
 import { createAccessAnalyzer } from "./access-analyzer.ts";
 import type { VerifyPorts } from "./ports.ts";
 import { type StubAnswer, type StubServer, startStubServer } from "./stub-server.test-support.ts";
@@ -101,6 +101,19 @@ test("where the stage stops asking, what it objected to is closed", async () => 
   await verify();
   await verify({ accessAnalyzer: undefined });
   expect(openRules()).toEqual([]);
+});
+
+test("a policy that can't be read isn't asked about, and closes nothing", async () => {
+  answer = { body: { result: "FAIL", message: "open to all" } };
+  await verify();
+  const denying: AroundCall = async (name, _signal, effect) => {
+    if (name === "GetKeyPolicy") throw awsError("AccessDeniedException", 400);
+    return effect();
+  };
+  const { observing } = verifyingOn(aws, denying);
+  expect((await verify({ observing })).unjudged).toContain("public-access");
+  expect(server.requests).toHaveLength(2);
+  expect(openRules()).toContain("public-access");
 });
 
 test("a key that a worker has in hand isn't asked about", async () => {
