@@ -187,6 +187,29 @@ describe("a repair that a person asks for", () => {
     expect(world.key).toMatchObject({ state: "Disabled", policy: OPEN_POLICY });
   });
 
+  test("of a key that carries another tenant's tags is refused, whatever the registry and the attempt say", async () => {
+    const world = await tenant();
+    Object.assign(world.key, { tags: { ...world.key.tags, "tenantkeys:tenant": "globex" }, policy: OPEN_POLICY });
+    await expect(world.repair(["key-policy-not-contained"])).resolves.toMatchObject({ error: { code: "key_taken" } });
+    expect(world.key.policy).toBe(OPEN_POLICY);
+  });
+
+  test("that was partial records nothing as reached: a tenant that left isn't recorded as scheduled", async () => {
+    const world = await tenant();
+    const before = world.aws.tenantRecord();
+    await world.send("TenantOffboarded", 5);
+    // Of an offboarding that was recorded of the tenant and never carried out for the key.
+    if (before !== undefined) world.aws.records.set("acme/default", { ...before, leaseUntilMs: 0 });
+    Object.assign(world.key, { state: "Enabled", deletionDateMs: undefined });
+    await world.repair(["key-open"]);
+    expect(world.key.state).toBe("Disabled");
+    expect(world.aws.tenantRecord()).toMatchObject({
+      state: "active",
+      lastRepair: { withheld: ["schedule-deletion"] },
+    });
+    expect(world.aws.tenantRecord()?.scheduledAtMs).toBeUndefined();
+  });
+
   test("takes up a role that lost its tags only where the registry names it", async () => {
     const world = await tenant();
     Object.assign(world.role, { tags: {} });
