@@ -1,5 +1,5 @@
 /** What becomes of a key and its replicas where one of them can't be dealt with. */
-import { completeKeyProfile, parseRegion, type Region } from "@tenantkeys/core";
+import { completeKeyProfile, parseRegion, type Region, type RuleId } from "@tenantkeys/core";
 import { describe, expect, test } from "vitest";
 import { tenantEvent, worker } from "./event-worker.test-support.ts";
 import { InMemoryAws } from "./in-memory-aws.test-support.ts";
@@ -45,10 +45,35 @@ async function replicated() {
   const profileNames = (replicaRegions: readonly Region[]) => {
     profiles.default = { ...profile, replicaRegions };
   };
-  return { ...world, send, states, silent, hide, profileNames };
+  const repair = (...rules: readonly RuleId[]) => {
+    const time = new Date(clock.nowMs()).toISOString();
+    const body = tenantEvent("TenantKeyRepairRequested", clock.nowMs(), { keyName: "default", rules });
+    return world.work({ body: JSON.stringify({ ...JSON.parse(body), time }), senderId: "AROAPERSON:alice" });
+  };
+  return { ...world, send, states, silent, hide, profileNames, repair, regionOf };
 }
 
 describe("a key with replicas", () => {
+  test("is repaired in every Region, and a replica that was lost is made anew", async () => {
+    const { aws, states, repair, regionOf } = await replicated();
+    const [frankfurt, virginia] = [regionOf(FRANKFURT), regionOf(VIRGINIA)];
+    frankfurt.keys.length = 0;
+    frankfurt.aliases.clear();
+    const [replica] = virginia.keys;
+    const grant = { GrantId: "grant-1", GranteePrincipal: "arn:aws:iam::444455556666:root", IssuingAccount: "1" };
+    if (replica !== undefined) Object.assign(replica, { state: "Disabled", grants: [grant] });
+    await expect(repair("replica-missing")).resolves.toMatchObject({ kind: "done" });
+    expect(states()).toEqual(["Enabled", "Enabled", "Disabled"]);
+    expect(aws.tenantRecord()?.lastRepair).toMatchObject({
+      actions: ["replicate", "create-alias", "admit-tenant"],
+      withheld: ["enable-key"],
+    });
+    await repair("replica-differs", "grant-foreign");
+    expect(states()).toEqual(["Enabled", "Enabled", "Enabled"]);
+    expect(replica?.grants).toEqual([]);
+    expect(aws.tenantRecord()?.lastRepair).toMatchObject({ withheld: [] });
+  });
+
   test("is made, suspended, resumed, and has its deletion scheduled in every Region", async () => {
     const { aws, send, states } = await replicated();
     expect(aws.tenantRecord()?.replicas?.map(({ region }) => region)).toEqual(REGIONS);
