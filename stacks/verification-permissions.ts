@@ -53,6 +53,15 @@ const ofBoth: readonly PolicyStatement[] = [
   ...tellSecurityHub,
 ];
 
+/** Only where the stage lets something be put right without a person asking. The limit is a share of the keys there are. */
+const askForRepair: readonly PolicyStatement[] =
+  settings.automaticRepair || settings.cancelUnintendedDeletions
+    ? [
+        { Sid: "AskForRepair", Effect: "Allow", Action: "sqs:SendMessage", Resource: arns.queue },
+        { Sid: "CountKeysForTheLimit", Effect: "Allow", Action: "dynamodb:Scan", Resource: arns.registryTable },
+      ]
+    : [];
+
 /** The function that starts a sweep, cuts it into shards and closes it. */
 export const sweeperRoleArgs = functionRoleArgs({
   name: names.sweeperRole,
@@ -73,6 +82,7 @@ export const sweeperRoleArgs = functionRoleArgs({
       Action: "sqs:SendMessage",
       Resource: arns.verificationQueue,
     },
+    ...askForRepair,
     ...ofBoth,
   ],
 });
@@ -85,12 +95,6 @@ export const sweepScheduleRoleArgs = scheduleRoleArgs(
   },
   "CallTheSweep",
 );
-
-/** Only where the stage lets something be put right without a person asking. */
-const askForRepair: readonly PolicyStatement[] =
-  settings.automaticRepair || settings.cancelUnintendedDeletions
-    ? [{ Sid: "AskForRepair", Effect: "Allow", Action: "sqs:SendMessage", Resource: arns.queue }]
-    : [];
 
 /** The function that verifies shards and touched keys. */
 export const verifierRoleArgs = functionRoleArgs({
@@ -112,6 +116,8 @@ export const verifierRoleArgs = functionRoleArgs({
       Action: ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
       Resource: [arns.verificationQueue, arns.guardQueue],
     },
+    // Of keys that KMS deleted or whose material expired.
+    { Sid: "AskForReview", Effect: "Allow", Action: "sqs:SendMessage", Resource: arns.queue },
     ...askForRepair,
     ...askAccessAnalyzer,
     ...ofBoth,

@@ -55,6 +55,7 @@ const environment = {
   TENANTKEYS_STAGE: settings.stage,
   TENANTKEYS_ACCOUNT_ID: accountId,
   TENANTKEYS_REGISTRY_TABLE: registry.name,
+  TENANTKEYS_QUEUE_URL: queue.url,
 };
 
 export const sweep = new sst.aws.CronV2("Sweep", {
@@ -91,7 +92,7 @@ export const verify = new sst.aws.Function("Verify", {
   description: "tenantkeys: verifies shards of a sweep, and keys that somebody touched",
   handler: "packages/functions/src/verify.handler",
   timeout: `${VERIFY_TIMEOUT_SECONDS} seconds`,
-  environment: { ...environment, TENANTKEYS_QUEUE_URL: queue.url },
+  environment,
   transform: {
     role: (role) => {
       Object.assign(role, verifierRoleArgs);

@@ -37,6 +37,7 @@ const ports: SweepPorts = {
     history: async () => [],
   },
   metrics: { put: async () => {} },
+  repair: async () => ({ asked: [], waiting: [], beyond: [] }),
   clients,
   observing: clients,
   quota: createQuotaShare(settings.sweepQuotaShare, 1),

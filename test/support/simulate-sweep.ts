@@ -86,7 +86,8 @@ function createSimulation(stage: ModelledStage, model: QuotaModel, clock: Virtua
     await written(name);
     return effect();
   });
-  const closing = { sweeps, findings: store, metrics: { put: () => written("PutMetricData") } };
+  const repair = async () => ({ asked: [], waiting: [], beyond: [] });
+  const closing = { sweeps, findings: store, metrics: { put: () => written("PutMetricData") }, repair };
   const { clients, settings, context } = stage;
   const sweepPorts: SweepPorts = {
     ...closing,

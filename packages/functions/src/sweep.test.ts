@@ -38,6 +38,7 @@ beforeAll(async () => {
   vi.stubEnv("TENANTKEYS_STAGE", "dev");
   vi.stubEnv("TENANTKEYS_ACCOUNT_ID", "111122223333");
   vi.stubEnv("TENANTKEYS_REGISTRY_TABLE", "tenantkeys-dev-registry");
+  vi.stubEnv("TENANTKEYS_QUEUE_URL", "https://sqs.example/provisioning");
   vi.stubEnv("TENANTKEYS_VERIFICATION_QUEUE_URL", "https://sqs.example/verification");
   handler = (await import("./sweep.ts")).handler as unknown as Handler;
 });

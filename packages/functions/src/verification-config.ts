@@ -16,30 +16,29 @@ export interface VerificationConfig {
   readonly accountId: AccountId;
   readonly region: Region;
   readonly tableName: string;
+  /** Where the worker takes its work from. */
+  readonly provisioningQueueUrl: string;
+}
+
+export interface SweepConfig extends VerificationConfig {
+  /** Of the verification queue. */
+  readonly queueUrl: string;
 }
 
 /** @throws TenantKeysError `settings_invalid` or `identifier_invalid`: the function then fails at its start */
-export function readSweepConfig(environment: Environment): VerificationConfig & { readonly queueUrl: string } {
+export function readSweepConfig(environment: Environment): SweepConfig {
   const queueUrl = given(environment, "TENANTKEYS_VERIFICATION_QUEUE_URL");
-  return { ...readConfig(environment), queueUrl };
+  return { ...readVerifyConfig(environment), queueUrl };
 }
 
-/**
- * @returns with `provisioningQueueUrl`, where the worker takes its work from
- * @throws TenantKeysError `settings_invalid` or `identifier_invalid`: the function then fails at its start
- */
-export function readVerifyConfig(
-  environment: Environment,
-): VerificationConfig & { readonly provisioningQueueUrl: string } {
-  return { ...readConfig(environment), provisioningQueueUrl: given(environment, "TENANTKEYS_QUEUE_URL") };
-}
-
-function readConfig(environment: Environment): VerificationConfig {
+/** @throws TenantKeysError `settings_invalid` or `identifier_invalid`: the function then fails at its start */
+export function readVerifyConfig(environment: Environment): VerificationConfig {
   return {
     stage: parseStage(environment.TENANTKEYS_STAGE ?? ""),
     accountId: parseAccountId(environment.TENANTKEYS_ACCOUNT_ID ?? ""),
     region: parseRegion(environment.AWS_REGION ?? ""),
     tableName: given(environment, "TENANTKEYS_REGISTRY_TABLE"),
+    provisioningQueueUrl: given(environment, "TENANTKEYS_QUEUE_URL"),
   };
 }
 

@@ -4,6 +4,8 @@
  */
 import { randomUUID } from "node:crypto";
 import {
+  type AutomaticRepair,
+  type AutomaticRepairPorts,
   createAuditorClients,
   createClients,
   createCloudWatchClient,
@@ -16,26 +18,42 @@ import {
   createVerifyPorts,
   guardEvent,
   type QuotaShare,
+  type RepairAutomatically,
   type Run,
   readDeployedStage,
+  repairAutomatically,
   type SecurityServices,
   type SweepPorts,
   type VerificationWorkerPorts,
   verifyTenantKeyNow,
 } from "@tenantkeys/aws";
 import { type Region, type StageSettings, stageArns } from "@tenantkeys/core";
-import type { VerificationConfig } from "./verification-config.ts";
+import type { SweepConfig, VerificationConfig } from "./verification-config.ts";
 
 /** How much longer a lease is than its lister can live: Lambda kills a run at its time-out. */
 const LEASE_MARGIN_MS = 15_000;
 /** Lambda's least for an event source: so many more functions look at keys that somebody touched. */
 const GUARD_CONCURRENCY = 2;
 
+/** What a function says in its log of what it did beside its work. */
+export interface Reports {
+  readonly onUntold: SecurityServices["onUntold"];
+  readonly onRepair: (repair: AutomaticRepair) => void;
+}
+
+function repairing(ports: Omit<AutomaticRepairPorts, "newEventId">, { onRepair }: Reports): RepairAutomatically {
+  return async (run, scope) => {
+    const repair = await repairAutomatically({ ...ports, newEventId: randomUUID }, run, scope);
+    onRepair(repair);
+    return repair;
+  };
+}
+
 /** What doesn't change while the function lives. */
 function adapters(
   { stage, accountId, region, tableName }: VerificationConfig,
   sessionName: string,
-  onUntold: SecurityServices["onUntold"],
+  { onUntold }: Reports,
 ) {
   const clients = createClients({ region });
   const { auditorRole } = stageArns(accountId, region, stage);
@@ -70,21 +88,20 @@ function createServices(region: Region, onUntold: SecurityServices["onUntold"]) 
 }
 
 /** @returns what gives a turn of the schedule its ports; `livesMs` is how long the run can live */
-export function createSweepPorts(
-  config: VerificationConfig & { readonly queueUrl: string },
-  onUntold: SecurityServices["onUntold"],
-) {
-  const { quotaOf, servicesOf, auditor, ...fixed } = adapters(config, "tenantkeys-sweep", onUntold);
+export function createSweepPorts(config: SweepConfig, reports: Reports) {
+  const { quotaOf, servicesOf, auditor, ...fixed } = adapters(config, "tenantkeys-sweep", reports);
   return async (run: Run, livesMs: number): Promise<SweepPorts> => {
     const deployed = await readDeployedStage(fixed.clients, run, config.stage);
     // One lister at a time, by its lease; the lists are nobody else's to ask for.
     const quota = quotaOf(deployed.settings.sweepQuotaShare, 1);
     const services = servicesOf(deployed.settings);
-    const { findings } = createVerifyPorts({ ...deployed, clients: fixed.clients, auditor, quota, services });
+    const verifying = createVerifyPorts({ ...deployed, clients: fixed.clients, auditor, quota, services });
+    const { provisioningQueueUrl } = config;
     return {
       ...fixed,
       ...deployed,
-      findings,
+      findings: verifying.findings,
+      repair: repairing({ ...verifying, clients: fixed.clients, provisioningQueueUrl }, reports),
       observing: auditor.clients,
       quota,
       tableName: config.tableName,
@@ -96,11 +113,8 @@ export function createSweepPorts(
 }
 
 /** @returns what gives the work on one batch of messages its ports */
-export function createVerificationWorkerPorts(
-  config: VerificationConfig & { readonly provisioningQueueUrl: string },
-  onUntold: SecurityServices["onUntold"],
-) {
-  const { quotaOf, servicesOf, auditor, ...fixed } = adapters(config, "tenantkeys-verify", onUntold);
+export function createVerificationWorkerPorts(config: VerificationConfig, reports: Reports) {
+  const { quotaOf, servicesOf, auditor, ...fixed } = adapters(config, "tenantkeys-verify", reports);
   const { clients, metrics } = fixed;
   const { tableName, provisioningQueueUrl } = config;
   const memory = createGuardMemory();
@@ -112,11 +126,13 @@ export function createVerificationWorkerPorts(
     const services = servicesOf(deployed.settings);
     const verifying = createVerifyPorts({ ...deployed, clients, auditor, quota, services });
     const putMetrics = metrics.put;
-    const ofGuard = { ...verifying, clients, tableName, provisioningQueueUrl, putMetrics, useCounter, memory };
+    const repair = repairing({ ...verifying, clients, provisioningQueueUrl }, reports);
+    const ofGuard = { ...verifying, clients, tableName, provisioningQueueUrl, putMetrics, useCounter, memory, repair };
     return {
       ...fixed,
       registry: verifying.registry,
       findings: verifying.findings,
+      repair,
       verifyKey: (ofKey, { tenantId, keyName }, depth, bulk) =>
         verifyTenantKeyNow(verifying, ofKey, tenantId, keyName, depth, bulk),
       guard: (ofEvent, message) => guardEvent({ ...ofGuard, newEventId: randomUUID }, ofEvent, message),

@@ -76,7 +76,7 @@ function stage(
     clients,
     settings,
     context: CONTEXT,
-    queueUrl: "https://sqs.example/provisioning",
+    provisioningQueueUrl: "https://sqs.example/provisioning",
     newEventId: () => `event-${sent.length}`,
     findings: {
       record: () => Promise.reject(new Error("nothing is recorded here")),

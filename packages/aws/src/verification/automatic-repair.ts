@@ -2,7 +2,6 @@
  * Has the worker put right what the stage lets be put right without a person, within its limit. Asked for after a sweep
  * has closed, and after the guard has looked at a key. What it may ask for, the worker checks once more (docs/adr/0013).
  */
-import { SendMessageCommand } from "@aws-sdk/client-sqs";
 import {
   automaticRepairs,
   keysToCount,
@@ -15,20 +14,19 @@ import {
   TenantKeysError,
   type WantedRepair,
 } from "@tenantkeys/core";
-import { busMessage, repairEvent } from "../bus-message.ts";
+import { repairEvent } from "../bus-message.ts";
 import type { Clients } from "../clients.ts";
-import { narrowAwsError } from "../narrow-error.ts";
 import { listKeys } from "../operator/list-keys.ts";
 import type { Run } from "../run.ts";
 import { RACES_MAX } from "../take-key.ts";
+import { askWorker } from "./ask-worker.ts";
 import type { VerifyPorts } from "./ports.ts";
 import { readRepairLedger, writeRepairLedger } from "./repair-ledger-store.ts";
 
 export interface AutomaticRepairPorts extends Pick<VerifyPorts, "findings" | "registry" | "settings" | "context"> {
   /** The function's own, for the registry and the worker's queue. */
   readonly clients: Clients;
-  /** Of the provisioning queue. */
-  readonly queueUrl: string;
+  readonly provisioningQueueUrl: string;
   newEventId(): string;
 }
 
@@ -41,6 +39,9 @@ export interface AutomaticRepair {
   /** Absent where there was nothing to ask for. */
   readonly limit?: number | undefined;
 }
+
+/** `repairAutomatically` with its ports. */
+export type RepairAutomatically = (run: Run, scope: RepairScope) => Promise<AutomaticRepair>;
 
 const NOTHING: AutomaticRepair = { asked: [], waiting: [], beyond: [] };
 
@@ -127,12 +128,5 @@ async function countKeys({ clients, settings, context }: AutomaticRepairPorts, r
 }
 
 async function send(ports: AutomaticRepairPorts, run: Run, { rules, ...key }: WantedRepair): Promise<void> {
-  const event = repairEvent(ports.context.stage, key, rules, { automatic: true });
-  const MessageBody = busMessage(ports.context, event, ports.newEventId(), run.clock.nowMs());
-  try {
-    const command = new SendMessageCommand({ QueueUrl: ports.queueUrl, MessageBody });
-    await ports.clients.sqs.send(command, { abortSignal: run.signal });
-  } catch (error) {
-    throw narrowAwsError(error, "sqs:SendMessage");
-  }
+  await askWorker(ports, run, repairEvent(ports.context.stage, key, rules, { automatic: true }));
 }

@@ -1,6 +1,7 @@
 /** What the guard works with, and what becomes of an event that wakes it. */
 import type { ExpectedUse, KeyName, KmsEvent, RuleId, TenantId, TenantKeysError } from "@tenantkeys/core";
 import type { Run } from "../run.ts";
+import type { RepairAutomatically } from "./automatic-repair.ts";
 import type { FindPorts } from "./find-tenant-key.ts";
 import type { Memory } from "./memory.ts";
 import type { VerifyPorts } from "./ports.ts";
@@ -10,6 +11,7 @@ import type { UseCounter } from "./use-counter.ts";
 export interface GuardPorts extends VerifyPorts, FindPorts {
   /** By metric name: each with the stage as its only dimension. */
   putMetrics(run: Run, values: Readonly<Record<string, number>>): Promise<void>;
+  readonly repair: RepairAutomatically;
   readonly provisioningQueueUrl: string;
   newEventId(): string;
   readonly useCounter: UseCounter;

@@ -10,6 +10,7 @@ import {
 import { type AroundCall, InMemoryAws, portsOn } from "../in-memory-aws.test-support.ts";
 import { provisionTenantKey } from "../provision-tenant-key.ts";
 import { ACME, CONTEXT, DEFAULT_KEY, FakeClock, fakeClients, KEY_ARN, runOn } from "../test-support.ts";
+import { repairAutomatically } from "./automatic-repair.ts";
 import { guardEvent } from "./guard.ts";
 import type { GuardPorts } from "./guard-ports.ts";
 import { verifyingOn } from "./verifying.test-support.ts";
@@ -66,6 +67,9 @@ export function guardOn(
     clients: fakeClients(({ name, input }) => {
       const { MessageBody, ExpressionAttributeValues: values } = input as unknown as ClientInput;
       if (name === "SendMessage") return sent.push(JSON.parse(MessageBody));
+      // Of the repair ledger, and of the keys that its limit is a share of.
+      if (name === "Get" || name === "Put") return {};
+      if (name === "Scan") return { Items: [] };
       lookedUp.push(values[":keyArn"]);
       return { Items: [...aws.records.values()].filter(({ keyArn }) => keyArn === values[":keyArn"]) };
     }),
@@ -74,6 +78,7 @@ export function guardOn(
       metrics.push(values);
     },
     provisioningQueueUrl: "https://sqs.example/provisioning",
+    repair: (run, scope) => repairAutomatically(ports, run, scope),
     newEventId: () => `guard-${++events}`,
     useCounter: {
       count: async (_run, { tenantId, keyName }, atMs) => {

@@ -82,8 +82,7 @@ describe("a deletion that nobody declared", () => {
     expect(mute.sent).toHaveLength(1);
     const unable = await guard({ cancelUnintendedDeletions: true });
     schedule(unable);
-    const clients = { ...unable.ports.clients, sqs: { send: fail } as never };
-    await expect(unable.take(SCHEDULED, 1, { clients })).rejects.toMatchObject({ code: "throttled" });
+    await expect(unable.take(SCHEDULED, 1, { repair: fail })).rejects.toMatchObject({ code: "throttled" });
     expect(unable.metrics).toHaveLength(1);
   });
 });

@@ -17,7 +17,7 @@ import {
   VERIFICATION_METRICS,
 } from "@tenantkeys/core";
 import type { Run } from "../run.ts";
-import { askForRepair, askForReview } from "./ask-worker.ts";
+import { askForReview } from "./ask-worker.ts";
 import type { FoundTenantKey } from "./find-tenant-key.ts";
 import type { GuardedKey, GuardMessage, GuardOutcome, GuardPorts } from "./guard-ports.ts";
 import { ownerOfKey } from "./owner-of-key.ts";
@@ -84,13 +84,14 @@ async function guardKey(ports: GuardPorts, run: Run, event: KmsEvent, key: Found
   }
   const depth = { grants: true, rotations: event.operation.includes("Rotat") };
   const verified = await verifyTenantKeyNow(ports, run, key.tenantId, key.keyName, depth);
-  const isUnintended = verified.verdict.findings.some(({ ruleId }) => ruleId === UNINTENDED);
-  const repairs = isUnintended && ports.settings.cancelUnintendedDeletions;
   const reviews = event.operation === "DeleteExpiredKeyMaterial" && verified.record !== undefined;
+  let repairs = false;
   // An alarm that can't be raised mustn't keep the deletion from being cancelled, nor the other way round.
   await allDone([
     alarm(ports, run, verified),
-    ...(repairs ? [askForRepair(ports, run, key, [UNINTENDED])] : []),
+    repair(ports, run, key, verified).then((asked) => {
+      repairs = asked;
+    }),
     ...(reviews ? [askForReview(ports, run, key)] : []),
   ]);
   const { opened, closed } = verified.changes;
@@ -101,6 +102,18 @@ async function guardKey(ports: GuardPorts, run: Run, event: KmsEvent, key: Found
     asked: [...(repairs ? (["repair"] as const) : []), ...(reviews ? (["review"] as const) : [])],
     leftToSweep: isInHand(verified),
   };
+}
+
+/** What the stage lets be put right without a person. @returns whether the worker was asked for it */
+async function repair(
+  ports: GuardPorts,
+  run: Run,
+  { tenantId, keyName }: FoundTenantKey,
+  { verdict }: VerifiedTenantKey,
+): Promise<boolean> {
+  if (verdict.findings.length === 0) return false;
+  const { asked } = await ports.repair(run, { tenantId });
+  return asked.some((one) => one.keyName === keyName);
 }
 
 /** The end of its deletion window is what its offboarding waited for. */

@@ -11,7 +11,8 @@ const RULES_OF_THE_SWEEP: readonly RuleId[] = ["sweep-incomplete", "sweep-overdu
 
 /**
  * Closes the sweep if each of its shards has ended. Told first and then written down: who stops in between leaves a sweep
- * that the next one closes, and tells once more.
+ * that the next one closes, and tells once more. What may be put right without a person is asked for at the end.
+ * @throws TenantKeysError also where that couldn't be asked for; the sweep is closed then, and the next one asks
  * @returns false where it isn't at its end, or another has closed it
  */
 export async function closeIfEnded(ports: ClosePorts, run: Run, sweep: Sweep | undefined): Promise<boolean> {
@@ -26,7 +27,10 @@ export async function closeIfEnded(ports: ClosePorts, run: Run, sweep: Sweep | u
     [VERIFICATION_METRICS.sweepSeconds]: (run.clock.nowMs() - sweep.startedAtMs) / 1_000,
     [VERIFICATION_METRICS.tenantsVerified]: sweep.tenantsVerified,
   });
-  return ports.sweeps.close(run, sweep, bySeverity);
+  const closed = await ports.sweeps.close(run, sweep, bySeverity);
+  // Last: a repair that can't be asked for mustn't keep the next sweep from being begun.
+  if (closed) await ports.repair(run, { keysSeen: sweep.tenantKeys });
+  return closed;
 }
 
 function incomplete({ sweepId, shards, shardsLost, tenantKeys, tenantKeysVerified }: Sweep): readonly Finding[] {

@@ -1,6 +1,7 @@
 /** What a sweep works with. */
 import type { StageContext, StageSettings } from "@tenantkeys/core";
 import type { Clients } from "../../clients.ts";
+import type { RepairAutomatically } from "../automatic-repair.ts";
 import type { Metrics } from "../metrics.ts";
 import type { FindingStore, QuotaShare } from "../ports.ts";
 import type { SweepStore } from "./sweep-store.ts";
@@ -10,6 +11,7 @@ export interface ClosePorts {
   readonly sweeps: SweepStore;
   readonly findings: FindingStore;
   readonly metrics: Metrics;
+  readonly repair: RepairAutomatically;
 }
 
 export interface SweepPorts extends ClosePorts {

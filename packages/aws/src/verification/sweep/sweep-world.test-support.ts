@@ -156,6 +156,7 @@ export class SweepWorld {
     return {
       sweeps: inMemorySweepStore(this.held, around),
       findings,
+      repair: () => around("repair", () => ({ asked: [], waiting: [], beyond: [] })),
       metrics: { put: (_run: Run, values: MetricValues) => around("put metrics", () => void metrics.push(values)) },
     };
   }
