@@ -49,7 +49,6 @@ export * from "./verification/narrowing.ts";
 export * from "./verification/plan-repair.ts";
 export * from "./verification/plan-repair-replica.ts";
 export * from "./verification/policy-opinion.ts";
-export * from "./verification/policy-opinion.ts";
 export * from "./verification/reconcile-findings.ts";
 export * from "./verification/repair.ts";
 export * from "./verification/repair-ledger.ts";
