@@ -39,6 +39,8 @@ const ASKED_OF_ANY_KEY = [
 const WITHOUT_A_RESOURCE = [
   "MakeKeysOfThisStage",
   "FindKeysByTag",
+  "ListAliases",
+  "ListRolesInBulk",
   "PutTheStagesMetrics",
   "TouchDataAtMost",
   "ValidatePolicies",

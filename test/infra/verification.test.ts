@@ -83,6 +83,7 @@ describe("the sweep", () => {
       TENANTKEYS_STAGE: "dev",
       TENANTKEYS_ACCOUNT_ID: ACCOUNT_ID,
       TENANTKEYS_REGISTRY_TABLE: "tenantkeys-dev-registry",
+      TENANTKEYS_QUEUE_URL: `https://sqs.${REGION}.amazonaws.com/${ACCOUNT_ID}/tenantkeys-dev-provisioning`,
       TENANTKEYS_VERIFICATION_QUEUE_URL: `https://sqs.${REGION}.amazonaws.com/${ACCOUNT_ID}/tenantkeys-dev-verification`,
     });
   });
@@ -159,7 +160,7 @@ describe("the verify function", () => {
     });
   });
 
-  test("may keep findings, take its messages, look as the auditor and tell: nothing in KMS or IAM, no repair", () => {
+  test("may keep findings, take its messages, look as the auditor and tell: nothing in KMS or IAM, and of the worker a review", () => {
     expect(allowed(stage, VERIFIER)).toEqual({
       KeepFindings: [KEEP_ITEMS, [TABLE]],
       FindKeysByArnAndCountOpenFindings: [["dynamodb:Query"], [`${TABLE}/index/findings`, `${TABLE}/index/keys`]],
@@ -167,6 +168,7 @@ describe("the verify function", () => {
         ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
         [arn("sqs", "tenantkeys-dev-verification"), arn("sqs", "tenantkeys-dev-guard-events")],
       ],
+      AskForReview: [["sqs:SendMessage"], [arn("sqs", "tenantkeys-dev-provisioning")]],
       LookAsAuditor: [["sts:AssumeRole"], [role("auditor")]],
       TellOfFindings: [["events:PutEvents"], [arn("events", "event-bus/tenantkeys-dev")]],
       PutTheStagesMetrics: [
@@ -183,6 +185,11 @@ describe("the verify function", () => {
 });
 
 describe("each switch gives the rights that it needs, and no others", () => {
+  /** Also what the limit of repairs is counted by. */
+  const ASK_FOR_REPAIR = {
+    AskForRepair: [["sqs:SendMessage"], [arn("sqs", "tenantkeys-dev-provisioning")]],
+    CountKeysForTheLimit: [["dynamodb:Scan"], [TABLE]],
+  };
   const TELL_SECURITY_HUB = [
     ["securityhub:BatchImportFindings"],
     [arn("securityhub", `product/${ACCOUNT_ID}/default`)],
@@ -193,9 +200,9 @@ describe("each switch gives the rights that it needs, and no others", () => {
   };
 
   test("all on: repair is asked of the worker, findings go to Security Hub, policies to Access Analyzer", () => {
-    expect(gained(watched, SWEEPER)).toEqual({ TellSecurityHub: TELL_SECURITY_HUB });
+    expect(gained(watched, SWEEPER)).toEqual({ ...ASK_FOR_REPAIR, TellSecurityHub: TELL_SECURITY_HUB });
     expect(gained(watched, VERIFIER)).toEqual({
-      AskForRepair: [["sqs:SendMessage"], [arn("sqs", "tenantkeys-dev-provisioning")]],
+      ...ASK_FOR_REPAIR,
       AskAccessAnalyzer: [["access-analyzer:CheckAccessNotGranted", "access-analyzer:CheckNoPublicAccess"], ["*"]],
       TellSecurityHub: TELL_SECURITY_HUB,
     });
@@ -210,8 +217,8 @@ describe("each switch gives the rights that it needs, and no others", () => {
 
   test("cancelling unintended deletions needs the worker as well", async () => {
     const cancelling = await recordStage({ settings: { cancelUnintendedDeletions: true } });
-    expect(Object.keys(gained(cancelling, VERIFIER))).toEqual(["AskForRepair"]);
-    expect(gained(cancelling, SWEEPER)).toEqual({});
+    expect(gained(cancelling, VERIFIER)).toEqual(ASK_FOR_REPAIR);
+    expect(gained(cancelling, SWEEPER)).toEqual(ASK_FOR_REPAIR);
   });
 });
 
