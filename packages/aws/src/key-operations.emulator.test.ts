@@ -1,5 +1,5 @@
 /**
- * Rotation on demand, against a second emulator: the local AWS lacks the two calls, and moto has them. moto checks no
+ * Rotation on demand, against a second emulator: in the local AWS the two calls are rules of our own. moto checks no
  * permissions and no key states; those the local AWS does (test/e2e), and the order of things the unit tests do.
  */
 import { CreateKeyCommand, ListKeyRotationsCommand } from "@aws-sdk/client-kms";

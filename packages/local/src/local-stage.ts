@@ -49,14 +49,16 @@ export interface LocalStage {
 }
 
 /**
- * Settings that a local stage has in place of the defaults: nobody else shares the account's CreateKey quota, and
- * nobody wants to wait minutes to see a message tried again.
+ * Settings that a local stage has in place of the defaults: nobody else shares the account's quotas, one machine carries
+ * few functions at once, and nobody wants to wait minutes to see a message tried again.
  */
 const LOCAL_SETTINGS = {
   createKeyRatePerSecond: 1000,
   maximumConcurrency: 4,
   retryDelaySeconds: 1,
   receivesMax: 5,
+  sweepQuotaShare: 0.5,
+  verifyConcurrency: 2,
 } as const satisfies Partial<StageSettingsInput>;
 
 export async function startLocalStage(options: LocalStageOptions = {}): Promise<LocalStage> {

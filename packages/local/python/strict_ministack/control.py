@@ -2,10 +2,10 @@
 
 import json
 
-from . import calls, kms_clock
+from . import calls, cloudwatch_rules, kms_clock
 
 # path -> function of (HTTP method, JSON object of the request) that gives (HTTP status, JSON object).
-_CONTROLS = {calls.PATH: calls.control, kms_clock.PATH: kms_clock.control}
+_CONTROLS = {module.PATH: module.control for module in (calls, cloudwatch_rules, kms_clock)}
 
 
 def with_controls(app):

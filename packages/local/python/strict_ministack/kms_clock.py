@@ -3,6 +3,7 @@
 Simulated time, and of KMS only: deletion windows, expiry of imported material and of import tokens, and the dates that
 KMS writes. Sessions, queues, tables and everything else keep the machine's time.
 `POST /_strict/clock` with `{"advanceSeconds": n}` moves it, for good; `GET /_strict/clock` tells how far ahead it is.
+With `{"olderSeconds": n, "keyArn": …}` one key was made that much earlier than it was.
 """
 
 import time
@@ -11,6 +12,7 @@ import types
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import kms
 
+from .kms_events import tell
 from .patching import wrap
 
 PATH = "/_strict/clock"
@@ -33,12 +35,22 @@ kms.time = types.SimpleNamespace(time=now)
 def control(method, request):
     """Answers for PATH: (HTTP status, JSON document)."""
     global _ahead_seconds
+    if method == "POST" and "keyArn" in request:
+        return _make_older(request)
     if method == "POST":
         seconds = request.get("advanceSeconds")
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
             return 400, {"message": "advanceSeconds must be a number, 0 or more: KMS's time doesn't go back"}
         _ahead_seconds += seconds
         settle_all()
+    return 200, {"aheadSeconds": _ahead_seconds}
+
+
+def _make_older(request):
+    record = next((one for one in kms._keys._data.values() if one["Arn"] == request["keyArn"]), None)
+    if record is None:
+        return 400, {"message": f"there is no key {request['keyArn']}"}
+    record["CreationDate"] -= request["olderSeconds"]
     return 200, {"aheadSeconds": _ahead_seconds}
 
 
@@ -79,6 +91,7 @@ def settle(record):
         with request_scope(get_account_id(), region):
             if member.get("ValidTo") is not None and member["ValidTo"] <= now():
                 lose_material(member)
+                tell("KMS Imported Key Material Expiration", member)
             if member.get("DeletionDate") is not None and member["DeletionDate"] <= now():
                 _delete_key(member)
 
@@ -96,6 +109,7 @@ def lose_material(record):
 def _delete_key(record):
     """KMS, "Deleting AWS KMS keys": the key, its aliases, grants and policy are gone, and nothing brings them back."""
     kms._keys.pop(record["KeyId"], None)
+    tell("KMS CMK Deletion", record)
     for alias in [alias for alias, target in kms._aliases.items() if target == record["KeyId"]]:
         kms._aliases.pop(alias, None)
         kms._alias_dates.pop(alias, None)

@@ -8,6 +8,7 @@ from ministack.services import kms
 from ministack.core.responses import error_response_json, json_response
 
 from .kms_clock import now
+from .kms_rotations import rotate_if_due
 from .patching import wrap
 
 INVALID_STATE, DISABLED, UNSUPPORTED = "KMSInvalidStateException", "DisabledException", "UnsupportedOperationException"
@@ -101,20 +102,11 @@ def get_key_rotation_status(original, data):
         return error_response_json(UNSUPPORTED, f"{record['Arn']} is pending import.", 400)
     status = {"KeyId": record["Arn"], "KeyRotationEnabled": False}
     if record.get("KeyRotationEnabled") and record["KeyState"] not in PENDING:
-        _rotate_if_due(record)
+        rotate_if_due(record)
         status["KeyRotationEnabled"] = True
         status["RotationPeriodInDays"] = record["RotationPeriodInDays"]
         status["NextRotationDate"] = record["_next_rotation"]
     return json_response(status)
-
-
-def _rotate_if_due(record):
-    """KMS, "Rotating AWS KMS keys": each rotation starts the next period; a disabled key isn't rotated.
-
-    Only the date moves on: ministack has one material for a key, and every ciphertext of it stays readable, as on AWS.
-    """
-    while record["KeyState"] == "Enabled" and record["_next_rotation"] <= now():
-        record["_next_rotation"] += record["RotationPeriodInDays"] * SECONDS_PER_DAY
 
 
 @wrap(kms, "_create_key")

@@ -1,5 +1,5 @@
 export { type CallCount, countKeyAndRoleMutations, readCalls, resetCalls } from "./calls.ts";
-export { advanceClock } from "./clock.ts";
+export { advanceClock, makeKeyOlder, makeMetricsOlder } from "./clock.ts";
 export type { Emulator, StartEmulatorOptions } from "./emulator.ts";
 export {
   connectEmulator,
@@ -12,3 +12,4 @@ export {
 export { LocalAwsError, type LocalAwsErrorCode } from "./errors.ts";
 export { startMoto } from "./moto.ts";
 export { ensurePythonEnvironment } from "./python-environment.ts";
+export { startTrail } from "./trail.ts";

@@ -37,7 +37,7 @@ async function newKey(): Promise<string> {
   return made.KeyMetadata?.Arn as string;
 }
 
-describe("moto has what the local AWS lacks", () => {
+describe("moto has the calls that ministack lacks", () => {
   test("RotateKeyOnDemand leaves old ciphertext readable, and ListKeyRotations tells of it", async () => {
     const KeyId = await newKey();
     const { CiphertextBlob } = await kms.send(new EncryptCommand({ KeyId, Plaintext: Buffer.from("hello") }));

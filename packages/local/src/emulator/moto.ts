@@ -4,8 +4,8 @@ import { ensurePythonEnvironment, LOCAL_CACHE_DIR, MOTO, PYTHON_SOURCE_DIR } fro
 import { type ServerProcess, startServerProcess } from "./server-process.ts";
 
 /**
- * Starts moto 5.2.5, a second emulator for what the local AWS lacks: RotateKeyOnDemand and ListKeyRotations. It checks no
- * permission, so it can't show who may do something. It ends with `stop()`, and by itself when this process ends.
+ * Starts moto 5.2.5, a second emulator that others wrote: for RotateKeyOnDemand and ListKeyRotations, which the local AWS
+ * has from rules of our own. It checks no permission, so it can't show who may do something. It ends with `stop()`, and by itself when this process ends.
  *
  * @throws LocalAwsError `python_missing`, `python_install_failed` or `emulator_start_failed`
  */

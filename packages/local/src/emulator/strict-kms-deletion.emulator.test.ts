@@ -18,7 +18,7 @@ import {
   ScheduleKeyDeletionCommand,
 } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { advanceClock } from "./clock.ts";
+import { advanceClock, makeKeyOlder } from "./clock.ts";
 import { type Emulator, startEmulator } from "./emulator.ts";
 import { assume, type Caller, callerWith, keyPolicy, makeRole, outcome, policy } from "./test-support.ts";
 
@@ -144,6 +144,15 @@ describe("the deletion window", () => {
   test("time doesn't go back", async () => {
     await expect(advanceClock(emulator.endpoint, -1)).rejects.toThrow("KMS's time doesn't go back");
     await expect(advanceClock("http://127.0.0.1:9", 1)).rejects.toThrow();
+  });
+
+  test("one key can be made older, and no other is", async () => {
+    const madeAtMs = async (KeyId: string) => (await describeKey(KeyId))?.CreationDate?.getTime() ?? 0;
+    const [older, other] = [await newKey(), await newKey()];
+    const [wasMs, otherMs] = [await madeAtMs(older), await madeAtMs(other)];
+    await makeKeyOlder(emulator.endpoint, older, 3_600_000);
+    expect([wasMs - (await madeAtMs(older)), otherMs - (await madeAtMs(other))]).toEqual([3_600_000, 0]);
+    await expect(makeKeyOlder(emulator.endpoint, "arn:none", 1)).rejects.toThrow("there is no key arn:none");
   });
 });
 
