@@ -320,7 +320,7 @@ function aliasNeeded(repairing: Repairing, key: ObservedKey): readonly Needed[] 
   const mayLead = !DYING.includes(key.state);
   if (alias.kind === "absent") return [{ action: { kind: "create-alias" }, permitted: mayLead, obstacle }];
   if (alias.kind === "present" && alias.key.keyArn === key.keyArn) return [];
-  const offDying = alias.kind === "present" && DYING.includes(alias.key.state);
+  const offDying = alias.kind === "present" ? DYING.includes(alias.key.state) : permissions.movesAliasOffHiddenKey;
   const permitted = mayLead && (permissions.movesAliasOffAnyKey || offDying);
   const hidden =
     alias.kind === "unreadable" && !permitted

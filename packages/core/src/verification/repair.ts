@@ -90,6 +90,8 @@ export interface RepairPermissions {
   readonly replicaActions: ReadonlySet<RepairActionKind>;
   /** Whether an alias may be moved off a key that isn't scheduled for deletion. */
   readonly movesAliasOffAnyKey: boolean;
+  /** A stranger's key doesn't let the worker look; that it dies the auditor has seen, whom IAM lets describe any key. */
+  readonly movesAliasOffHiddenKey: boolean;
   /** Whether a replica may be let in again that was let in before. */
   readonly mendsReplicas: boolean;
   readonly grants: { readonly foreign: boolean; readonly stale: boolean };
@@ -105,6 +107,7 @@ export function permissionsOf(rules: readonly RuleId[], askedBy: RepairAsker): R
     actions: new Set(elsewhere.flatMap((ruleId) => REPAIR_ACTIONS[ruleId])),
     replicaActions: new Set(onReplicas),
     movesAliasOffAnyKey: named.has("alias-on-another-key"),
+    movesAliasOffHiddenKey: named.has("alias-on-dying-key"),
     mendsReplicas:
       elsewhere.some((ruleId) => REPAIR_ACTIONS[ruleId].includes("admit-tenant")) || named.has("replica-differs"),
     grants: { foreign: named.has("grant-foreign"), stale: named.has("grant-stale") },
