@@ -21,6 +21,7 @@ import {
   parseTenantId,
   type StageContext,
   type StageSettings,
+  SYSTEM_PATH,
   stageNames,
 } from "@tenantkeys/core";
 import { assumeRole, type Endpoint, type LocalStage } from "@tenantkeys/local";
@@ -35,18 +36,23 @@ export interface CallHook {
   instead?(commandName: string): { readonly output: object } | undefined;
 }
 
-/** On AWS only Lambda may take this role. Its policies stay as they are: the tests work under exactly its rights. */
-export async function provisionerCredentials(stage: LocalStage): Promise<Credentials> {
-  const { provisionerRole } = stageNames(stage.settings.stage);
+export function provisionerCredentials(stage: LocalStage): Promise<Credentials> {
+  return functionCredentials(stage, stageNames(stage.settings.stage).provisionerRole);
+}
+
+/**
+ * A session of the role of one of the stage's functions. On AWS only Lambda may take it. Its policies stay as they are:
+ * the tests work under exactly its rights.
+ */
+export async function functionCredentials(stage: LocalStage, RoleName: string): Promise<Credentials> {
   const allow = (Principal: object) => ({ Effect: "Allow", Principal, Action: "sts:AssumeRole" });
   const trust = {
     Version: "2012-10-17",
     Statement: [allow({ Service: "lambda.amazonaws.com" }), allow({ AWS: `arn:aws:iam::${stage.accountId}:root` })],
   };
-  await stage.iam.send(
-    new UpdateAssumeRolePolicyCommand({ RoleName: provisionerRole, PolicyDocument: JSON.stringify(trust) }),
-  );
-  return assumeRole(stage.at, stage.emulator.credentials, stage.context.provisionerRoleArn);
+  await stage.iam.send(new UpdateAssumeRolePolicyCommand({ RoleName, PolicyDocument: JSON.stringify(trust) }));
+  const roleArn = `arn:aws:iam::${stage.accountId}:role${SYSTEM_PATH}${RoleName}`;
+  return assumeRole(stage.at, stage.emulator.credentials, roleArn);
 }
 
 export interface ProvisionerInput {
@@ -91,7 +97,8 @@ interface Hookable {
   };
 }
 
-function hookInto(clients: Clients, hook: CallHook): void {
+/** Counts over all of them. */
+export function hookInto({ documents, ...others }: Partial<Clients>, hook: CallHook): void {
   let calls = 0;
   const around =
     (next: (args: unknown) => Promise<unknown>, context: { commandName?: string }) => async (args: unknown) => {
@@ -102,9 +109,8 @@ function hookInto(clients: Clients, hook: CallHook): void {
       await hook.after?.(name, call);
       return reply;
     };
-  const { documents, ...others } = clients;
   // The document client's own commands run the DynamoDB client's, so hooking both would count each call twice.
-  for (const client of [documents, ...Object.values(others)]) {
+  for (const client of [documents, ...Object.values(others)].filter((one) => one !== undefined)) {
     (client as unknown as Hookable).middlewareStack.add(around, { step: "initialize", name: "testHook" });
   }
 }
