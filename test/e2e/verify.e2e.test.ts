@@ -61,8 +61,12 @@ it("records what it finds, and closes it when it is over", async () => {
 it("says of a key whose policy can't be read that it couldn't tell, and verifies the others", async () => {
   const KeyId = await keyOf("hidden");
   const { Policy = "" } = await stage.root.kms.send(new GetKeyPolicyCommand({ KeyId, PolicyName: "default" }));
-  const hidden = Policy.replace('"kms:GetKeyPolicy","kms:GetKeyRotationStatus","kms:ListGrants"', '"kms:ListGrants"');
-  expect(hidden).not.toBe(Policy);
+  const policy: { readonly Statement: { readonly Sid: string; Action: string[] }[] } = JSON.parse(Policy);
+  for (const statement of policy.Statement) {
+    if (statement.Sid !== "AuditByAuditor") continue;
+    statement.Action = statement.Action.filter((action) => !/GetKeyPolicy|GetKeyRotationStatus/.test(action));
+  }
+  const hidden = JSON.stringify(policy);
   await stage.root.kms.send(new PutKeyPolicyCommand({ KeyId, PolicyName: "default", Policy: hidden }));
   const { exitCode, findings, answer } = await run("verify", "--all");
   expect(exitCode).toBe(3);
