@@ -42,8 +42,9 @@ export function createOperatorVerification(
   auditor: AuditorClients,
 ): { readonly methods: OperatorVerification; close(): void } {
   const { settings } = deployed;
-  // As one more of the workers that a sweep may have at the same time.
-  const quota = createQuotaShare(settings.sweepQuotaShare, settings.verifyConcurrency);
+  // As one more of the workers that a sweep may have at the same time. But a sweep has roles from its bulk lists, and
+  // here each is read by itself: at a worker's part of IAM's rate that would take a second and more per tenant.
+  const quota = createQuotaShare(settings.sweepQuotaShare, settings.verifyConcurrency, 1);
   const base = createVerifyPorts({ ...deployed, clients, auditor, quota });
   const { findings, statuses } = base;
   const sweeps = createSweepStore(clients.documents, stageNames(settings.stage).registryTable);

@@ -33,3 +33,14 @@ test("a call whose quota nobody wrote down gets no turn", async () => {
   const quota = createQuotaShare(0.4, 10);
   await expect(quota.takeTurn(runOn(new FakeClock()), "kms:Decrypt")).rejects.toThrow("kms:Decrypt: no quota is known");
 });
+
+test("what AWS publishes no quota of may be divided among fewer, and only that", async () => {
+  const clock = new FakeClock();
+  const quota = createQuotaShare(0.4, 10, 1);
+  const run = runOn(clock);
+  for (let call = 0; call < 21; call++) await quota.takeTurn(run, "iam:GetRolePolicy");
+  // All of the 20 a second, where a worker of ten has 2.
+  expect(clock.nowMs() - START_MS).toBe(1_000);
+  for (let call = 0; call < 41; call++) await quota.takeTurn(run, "kms:GetKeyPolicy");
+  expect(clock.nowMs() - START_MS).toBe(2_000);
+});
