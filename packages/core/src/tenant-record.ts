@@ -202,7 +202,8 @@ function mergeApproval(
 ): TenantMerge {
   const { generation, eventId, by } = declared;
   if (by === undefined) {
-    const message = "an approval must name who gives it: send it with tenantkeys approve, not over the bus";
+    const message =
+      "nobody gives this approval by name: tenantkeys approve must run as a role's session, not as an IAM user or the root user, and an approval can't come over the bus";
     return { kind: "refused", error: refusal("approval_refused", message, declared) };
   }
   const leaving = leavingRegister(tenant);

@@ -154,7 +154,9 @@ export function askerOf(
   nowMs: number,
 ): RepairAsker {
   if (senderId === undefined) {
-    throw refused("a repair must name who asks for it: send it with tenantkeys repair, not over the bus");
+    throw refused(
+      "nobody asks for this repair by name: tenantkeys repair must run as a role's session, not as an IAM user or the root user, and its request can't come over the bus",
+    );
   }
   // A date in the future would keep a request alive for as long.
   if (Math.abs(nowMs - requestedAtMs) > REPAIR_REQUEST_AGE_MAX_MS) {
