@@ -1,3 +1,4 @@
+import type { VerifiedTenantKey } from "@tenantkeys/aws";
 import {
   type Finding,
   findingId,
@@ -19,6 +20,12 @@ const REPAIRED_BY: Readonly<Record<Repairer, string>> = {
   none: "by hand",
 };
 const SEEN_CHARACTERS_MAX = 80;
+
+/** What a look at a key found, each as it is kept where it was recorded. */
+export function shownFindings({ verdict, changes }: VerifiedTenantKey): readonly ShownFinding[] {
+  const kept = new Map([...changes.opened, ...changes.stillOpen].map((stored) => [findingId(stored), stored]));
+  return verdict.findings.map((finding) => kept.get(findingId(finding)) ?? finding);
+}
 
 /** Findings as a table for people; a long text is cut, --json has it whole. Under it, where to read about each rule. */
 export function findingTable(findings: readonly ShownFinding[]): string {

@@ -68,7 +68,11 @@ function world({ open, stageKeys = 100, plan = ready([]), record = {}, done, ref
       for (const { detail } of events) sent.push(detail as (typeof sent)[number]);
       return events.map(({ detail }) => accepted(`event-${(detail as { tenantId: string }).tenantId}`));
     },
-    verifyKey: async () => ({ verdict: { findings: still } }) as Awaited<ReturnType<Operator["verifyKey"]>>,
+    verifyKey: async () =>
+      ({
+        verdict: { findings: still },
+        changes: { opened: [], stillOpen: open, closed: [] },
+      }) as unknown as Awaited<ReturnType<Operator["verifyKey"]>>,
   });
   return { operator, sent };
 }

@@ -28,6 +28,7 @@ async function validate(output: Output, ask: () => Promise<ValidatedPolicies>): 
     return errors > 0 ? EXIT.differs : EXIT.done;
   } catch (error) {
     output.error(asTenantKeysError(error));
+    output.note("nothing was validated: IAM Access Analyzer isn't there, as on the local AWS, or refuses");
     return EXIT.unknown;
   }
 }

@@ -7,7 +7,6 @@ import {
   type KeyRecord,
   parseKeyName,
   parseTenantId,
-  type StoredFinding,
   severityRank,
   TENANT_KEY_RULES,
   type TenantId,
@@ -16,7 +15,7 @@ import {
 import type { Command } from "commander";
 import { knownTenant } from "../declare.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
-import { bySeverity, findingData, findingTable, type ShownFinding } from "../finding-table.ts";
+import { bySeverity, findingData, findingTable, type ShownFinding, shownFindings } from "../finding-table.ts";
 import { inParallel } from "../in-parallel.ts";
 import { keyOf } from "../key-of.ts";
 import { identifier } from "../option-parsers.ts";
@@ -119,17 +118,10 @@ function add(all: Verified, key: KeyId, verified: VerifiedTenantKey): void {
     all.failed.push({ ...key, error: new TenantKeysError("lease_taken", "a worker has this key in hand", key) });
     return;
   }
-  const since = new Map<string, StoredFinding>(
-    [...changes.opened, ...changes.stillOpen].map((kept) => [identity(kept), kept]),
-  );
-  const findings = verdict.findings.map((finding) => since.get(identity(finding)) ?? finding);
+  const findings = shownFindings(verified);
   all.keys.push({ ...key, attributes: verdict.attributes, findings: findings.length });
   all.findings.push(...findings);
   all.closed += changes.closed.length;
-}
-
-function identity({ ruleId, tenantId, keyName, resource }: Finding): string {
-  return JSON.stringify([ruleId, tenantId, keyName, resource]);
 }
 
 /** A worker has it in hand, so nothing was judged: it may be right in a moment. */

@@ -1,16 +1,9 @@
 /** Has the worker repair keys, waits for what becomes of each, and looks at what is still open then. */
 import { type PublishOutcome, repairEvent } from "@tenantkeys/aws";
-import {
-  ERROR_CODES,
-  type Finding,
-  type RepairDone,
-  severityRank,
-  type TenantId,
-  TenantKeysError,
-} from "@tenantkeys/core";
+import { ERROR_CODES, type RepairDone, severityRank, type TenantId, TenantKeysError } from "@tenantkeys/core";
 import { confirmUnless } from "../event-options.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
-import { findingData, findingTable } from "../finding-table.ts";
+import { findingData, findingTable, type ShownFinding, shownFindings } from "../finding-table.ts";
 import { errorData } from "../output.ts";
 import { countText, plainText } from "../plain-text.ts";
 import type { Session } from "../ports.ts";
@@ -26,7 +19,7 @@ interface RepairedKey extends KeyToRepair {
   /** After all the waiting. */
   readonly isUnderWay?: boolean;
   /** What isn't in order after it; undefined where that couldn't be looked at. */
-  readonly open?: readonly Finding[] | undefined;
+  readonly open?: readonly ShownFinding[] | undefined;
 }
 
 /** @throws TenantKeysError `repair_limit_reached`, before anything is asked or sent */
@@ -101,8 +94,9 @@ async function openNow({ operator, run }: Session, tenantId: TenantId, { keyName
       record: true,
       onUntold: () => undefined,
     };
-    const { verdict } = await operator.verifyKey(run, tenantId, keyName, options);
-    return verdict.findings.filter(({ severity }) => severityRank(severity) > severityRank("information"));
+    return shownFindings(await operator.verifyKey(run, tenantId, keyName, options)).filter(
+      ({ severity }) => severityRank(severity) > severityRank("information"),
+    );
   } catch {
     return undefined;
   }

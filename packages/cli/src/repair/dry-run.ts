@@ -24,11 +24,14 @@ interface PlannedRepair extends KeyToRepair {
 }
 
 export async function dryRun(session: Session, collected: Collected): Promise<ExitCode> {
-  const { output } = session;
+  const { output, progress } = session;
   const { keys, byCaller, byAdministrator, byHand } = collected;
-  const limit = await limitOf(session, keys.length);
+  const limit = await limitOf(session, Math.max(keys.length, byCaller.length));
   const planned: PlannedRepair[] = [];
-  for (const [index, key] of keys.entries()) planned.push(await planOne(session, key, index < PLANS_MAX));
+  for (const [index, key] of keys.entries()) {
+    planned.push(await planOne(session, key, index < PLANS_MAX));
+    progress.update(`${planned.length} of ${countText(keys.length, "key")} looked at`);
+  }
   const data = {
     applied: false,
     limit,
@@ -109,8 +112,12 @@ function section(title: string, findings: readonly StoredFinding[]): readonly st
 
 function summary(count: number, limit: number, { byCaller }: Collected): string {
   if (count === 0 && byCaller.length === 0) return "nothing that a repair would do";
-  const over = count > limit ? ", more than one run may" : "";
-  return `${countText(count, "key")} to repair, at most ${limit} in one run${over}; nothing was changed: see --apply`;
+  // With --as-caller there are no keys for the worker.
+  const wanted = count + byCaller.length;
+  const what =
+    count === 0 ? `${countText(wanted, "finding")} to put right yourself` : `${countText(wanted, "key")} to repair`;
+  const choose = wanted > limit ? ": choose with a tenantId, --key-name or --rule" : "";
+  return `${what}, at most ${limit} in one run${choose}; nothing was changed: see --apply`;
 }
 
 /** Whether a person is asked once more. */
