@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { connectOperator, type Operator, startRun, systemClock } from "@tenantkeys/aws";
 import { Listr, PRESET_TIMER } from "listr2";
 import { type LocalStage, startLocalStage } from "../local-stage.ts";
+import { operatorSession } from "../operator-role.ts";
 import { type FirstRun, loadSamples, type SecondRun, sendAgain, signUpAll, tryIsolation } from "./demonstration.ts";
 import { parseStartOptions, type StartOptions, USAGE } from "./options.ts";
 import { progressBar } from "./progress.ts";
@@ -120,12 +121,21 @@ function summarize(
   );
 }
 
-async function keepRunning({ emulator, settings }: LocalStage): Promise<void> {
+async function keepRunning(stage: LocalStage): Promise<void> {
+  const { emulator, settings } = stage;
   const { accessKeyId, secretAccessKey } = emulator.credentials;
   console.log("\nStill running, until Ctrl-C. Point the command line or any AWS tool at it with:\n");
   console.log(
     `AWS_ENDPOINT_URL=${emulator.endpoint} AWS_REGION=${emulator.region} AWS_ACCESS_KEY_ID=${accessKeyId} AWS_SECRET_ACCESS_KEY=${secretAccessKey} TENANTKEYS_STAGE=${settings.stage}`,
   );
+  // An endpoint that isn't ours may lack what this needs, and everything else was done by now.
+  const session = await operatorSession(stage).catch(() => undefined);
+  if (session !== undefined) {
+    console.log("\nFor what only a person may do (offboard, approve, repair), for an hour, as an operator's role:\n");
+    console.log(
+      `AWS_ACCESS_KEY_ID=${session.accessKeyId} AWS_SECRET_ACCESS_KEY=${session.secretAccessKey} AWS_SESSION_TOKEN=${session.sessionToken}`,
+    );
+  }
   const keepAlive = setInterval(() => {}, 60_000);
   await Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
   clearInterval(keepAlive);
