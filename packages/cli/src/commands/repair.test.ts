@@ -249,6 +249,7 @@ describe("repair --as-caller", () => {
     const ended = await runCommand(["repair", "acme", "--as-caller", "--apply"], asking, { ...TYPES, ask });
     expect([ended.exitCode, repaired, sent]).toEqual([0, ["key-policy-differs", "key-tags-differ"], []]);
     expect(ended.out).toContain(`key-tags-differ ${KEY_ARN}: did it`);
+    expect(ended.err).toContain("closed by the next sweep; findings of a tenant's key at once by: tenantkeys verify");
     await expect(runCommand(["repair", "acme", "--as-caller", "--apply"], asking)).resolves.toMatchObject({
       exitCode: 64,
     });

@@ -39,6 +39,11 @@ export async function applyAsCaller(
     },
     () => `${repaired.map(line).map(plainText).join("\n")}\n`,
   );
+  if (repaired.some(({ did }) => did !== undefined)) {
+    session.output.note(
+      "closed by the next sweep; findings of a tenant's key at once by: tenantkeys verify <tenantId>",
+    );
+  }
   if (repaired.some(({ error }) => error !== undefined)) return EXIT.failed;
   return repaired.some(({ left }) => left !== undefined) ? EXIT.differs : EXIT.done;
 }
