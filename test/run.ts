@@ -1,8 +1,9 @@
 /**
  * `npm test`: every check of the project, one after another, and a closing line `N passed, N failed`. A check that fails
- * doesn't stop the others. `npm test -- unit lint` runs only the checks named.
+ * doesn't stop the others. Two that keep one core each busy run side by side. `npm test -- unit lint` runs only the checks named.
  */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,7 +18,7 @@ interface Result {
   readonly failed: number;
 }
 
-type Check = { readonly name: string; run(reports: string): Result };
+type Check = { readonly name: string; run(reports: string): Promise<Result> };
 
 const CHECKS: readonly Check[] = [
   command("types", "tsc", ["-p", "tsconfig.json"]),
@@ -25,23 +26,28 @@ const CHECKS: readonly Check[] = [
   command("lint", "biome", ["check", "--error-on-warnings"]),
   command("dead-code", "knip", []),
   vitest("unit"),
-  vitest("sim"),
   vitest("infra"),
+  vitest("sim"),
   vitest("emulator"),
   vitest("e2e"),
 ];
+/** A simulation is one busy process, and so is the local AWS. */
+const BESIDE_EACH_OTHER: readonly string[] = ["sim", "emulator"];
 
 function command(name: string, program: string, args: readonly string[]): Check {
-  return { name, run: () => (succeeds(program, args) ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 }) };
+  return {
+    name,
+    run: async () => ((await succeeds(program, args)) ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 }),
+  };
 }
 
 function vitest(project: string): Check {
   return {
     name: project,
-    run(reports) {
+    async run(reports) {
       const report = join(reports, `${project}.json`);
       const args = ["run", "--project", project, "--reporter=dot", "--reporter=json", `--outputFile.json=${report}`];
-      const succeeded = succeeds("vitest", args);
+      const succeeded = await succeeds("vitest", args);
       const { numPassedTests: passed, numFailedTests: failed } = readReport(report);
       // A file that can't be loaded fails the run without a failed test in the count.
       return { passed, failed: succeeded ? failed : Math.max(1, failed) };
@@ -57,8 +63,10 @@ function readReport(path: string): { readonly numPassedTests: number; readonly n
   }
 }
 
-function succeeds(program: string, args: readonly string[]): boolean {
-  return spawnSync(join(BIN, program), args, { cwd: ROOT, stdio: "inherit" }).status === 0;
+async function succeeds(program: string, args: readonly string[]): Promise<boolean> {
+  const child = spawn(join(BIN, program), args, { cwd: ROOT, stdio: "inherit" });
+  const [status] = await once(child, "exit");
+  return status === 0;
 }
 
 /** @throws Error naming the checks there are */
@@ -66,6 +74,15 @@ function chosen(names: readonly string[]): readonly Check[] {
   const unknown = names.find((name) => !CHECKS.some((check) => check.name === name));
   if (unknown === undefined) return CHECKS.filter((check) => names.length === 0 || names.includes(check.name));
   throw new Error(`no check is named "${unknown}"; there are: ${CHECKS.map((check) => check.name).join(", ")}`);
+}
+
+/** One check after another, but for those that run side by side. */
+function inTurn(checks: readonly Check[]): readonly (readonly Check[])[] {
+  const beside = checks.filter(({ name }) => BESIDE_EACH_OTHER.includes(name));
+  return checks.flatMap((check) => {
+    if (!beside.includes(check)) return [[check]];
+    return check === beside[0] ? [beside] : [];
+  });
 }
 
 async function main(names: readonly string[]): Promise<number> {
@@ -79,14 +96,18 @@ async function main(names: readonly string[]): Promise<number> {
   const reports = mkdtempSync(join(tmpdir(), "tenantkeys-test-"));
   const total = { passed: 0, failed: 0 };
   const lines: string[] = [];
-  for (const check of checks) {
-    console.log(`\n== ${check.name}`);
+  for (const together of inTurn(checks)) {
+    console.log(`\n== ${together.map(({ name }) => name).join(" and ")}`);
     const startedAtMs = Date.now();
-    const { passed, failed } = check.run(reports);
-    total.passed += passed;
-    total.failed += failed;
-    const seconds = ((Date.now() - startedAtMs) / 1000).toFixed(0);
-    lines.push(`${check.name.padEnd(12)} ${passed} passed, ${failed} failed, ${seconds} s`);
+    await Promise.all(
+      together.map(async ({ name, run }) => {
+        const { passed, failed } = await run(reports);
+        total.passed += passed;
+        total.failed += failed;
+        const seconds = ((Date.now() - startedAtMs) / 1000).toFixed(0);
+        lines.push(`${name.padEnd(12)} ${passed} passed, ${failed} failed, ${seconds} s`);
+      }),
+    );
   }
   rmSync(reports, { recursive: true, force: true });
   console.log(`\n${lines.map((line) => `  ${line}`).join("\n")}\n\n${total.passed} passed, ${total.failed} failed`);
