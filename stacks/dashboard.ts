@@ -3,7 +3,7 @@ import {
   ALARM_IDS,
   alarmName,
   FINDINGS_METRICS,
-  METRIC_NAMESPACE,
+  metricNamespace,
   PAGE_ALARM_ID,
   PROVISIONING_METRICS,
   STAGE_DIMENSION,
@@ -20,7 +20,7 @@ type Metric = readonly (string | object)[];
 const alarmArn = (id: Parameters<typeof alarmName>[1]) =>
   `arn:aws:cloudwatch:${region}:${accountId}:alarm:${alarmName(settings.stage, id)}`;
 const ours = (metricName: string, options: object = {}): Metric => [
-  METRIC_NAMESPACE,
+  metricNamespace(settings.stage),
   metricName,
   STAGE_DIMENSION,
   settings.stage,

@@ -2,7 +2,7 @@
  * The roles of verification. Neither has a right in KMS or IAM of its own: they look as the auditor, whom every key's
  * policy lets look, and what is to be changed the worker does.
  */
-import { METRIC_NAMESPACE, type PolicyStatement } from "@tenantkeys/core";
+import { metricNamespace, type PolicyStatement } from "@tenantkeys/core";
 import { functionRoleArgs, scheduleRoleArgs } from "./role-args.ts";
 import { accountId, arns, names, region, settings } from "./stage.ts";
 
@@ -43,12 +43,12 @@ const ofBoth: readonly PolicyStatement[] = [
   { Sid: "LookAsAuditor", Effect: "Allow", Action: "sts:AssumeRole", Resource: arns.auditorRole },
   { Sid: "TellOfFindings", Effect: "Allow", Action: "events:PutEvents", Resource: arns.bus },
   {
-    // Every resource, because CloudWatch knows no narrower one for metrics; the condition keeps it to our namespace.
+    // Every resource, because CloudWatch knows no narrower one for metrics; the condition keeps it to the stage's namespace.
     Sid: "PutTheStagesMetrics",
     Effect: "Allow",
     Action: "cloudwatch:PutMetricData",
     Resource: "*",
-    Condition: { StringEquals: { "cloudwatch:namespace": METRIC_NAMESPACE } },
+    Condition: { StringEquals: { "cloudwatch:namespace": metricNamespace(settings.stage) } },
   },
   ...tellSecurityHub,
 ];

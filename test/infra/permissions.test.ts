@@ -17,8 +17,8 @@ const EVERY_RESOURCE: Readonly<Record<string, string>> = {
   [`${AUDITOR}: ListAliases`]: "kms:ListAliases is allowed by IAM alone, on no narrower resource; it reads names",
   [`${AUDITOR}: ListRolesInBulk`]: "iam:GetAccountAuthorizationDetails knows no narrower resource; it reads roles",
   [`${AUDITOR}: FindKeysByTag`]: "tag:GetResources knows no narrower resource; it reads names and tags only",
-  [`${SWEEPER}: PutTheStagesMetrics`]: "metrics have no ARN; the condition keeps it to the project's namespace",
-  [`${VERIFIER}: PutTheStagesMetrics`]: "metrics have no ARN; the condition keeps it to the project's namespace",
+  [`${SWEEPER}: PutTheStagesMetrics`]: "metrics have no ARN; the condition keeps it to the stage's namespace",
+  [`${VERIFIER}: PutTheStagesMetrics`]: "metrics have no ARN; the condition keeps it to the stage's namespace",
   [`${OPERATOR}: ValidatePolicies`]: "Access Analyzer is asked about a document; it reads nothing of the account",
   [`${BOUNDARY}: TouchDataAtMost`]:
     "a boundary grants nothing, and where tenants' data lies is the application's business",

@@ -88,6 +88,15 @@ describe("the roles of stage dev", () => {
     }
   });
 
+  test("put metrics into the namespace of their own stage only", () => {
+    for (const who of ["sweeper", "verifier"]) {
+      const statement = dev
+        .statements(`tenantkeys-dev-${who} inline ${who}`)
+        .find(({ Sid }) => Sid === "PutTheStagesMetrics");
+      expect(statement?.Condition).toEqual({ StringEquals: { "cloudwatch:namespace": "tenantkeys/dev" } });
+    }
+  });
+
   test("are trusted by no role of stage production", () => {
     for (const [name, { Statement }] of production.documents()) {
       const principals = Statement.flatMap(({ Principal }) => Object.values(Principal ?? {}).flatMap(asList));

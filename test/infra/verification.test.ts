@@ -98,7 +98,7 @@ describe("the sweep", () => {
       PutTheStagesMetrics: [
         ["cloudwatch:PutMetricData"],
         ["*"],
-        { StringEquals: { "cloudwatch:namespace": "tenantkeys" } },
+        { StringEquals: { "cloudwatch:namespace": "tenantkeys/dev" } },
       ],
       WriteItsLog: [
         ["logs:CreateLogStream", "logs:PutLogEvents"],
@@ -174,7 +174,7 @@ describe("the verify function", () => {
       PutTheStagesMetrics: [
         ["cloudwatch:PutMetricData"],
         ["*"],
-        { StringEquals: { "cloudwatch:namespace": "tenantkeys" } },
+        { StringEquals: { "cloudwatch:namespace": "tenantkeys/dev" } },
       ],
       WriteItsLog: [
         ["logs:CreateLogStream", "logs:PutLogEvents"],

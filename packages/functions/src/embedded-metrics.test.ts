@@ -29,7 +29,7 @@ describe("an outcome's metrics", () => {
         Timestamp: NOW_MS,
         CloudWatchMetrics: [
           {
-            Namespace: "tenantkeys",
+            Namespace: "tenantkeys/dev",
             Dimensions: [["Stage"]],
             Metrics: [{ Name: "SignUpToActiveSeconds", Unit: "Seconds" }],
           },

@@ -4,7 +4,7 @@
  * https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
  */
 import type { QueueMessage, WorkOutcome } from "@tenantkeys/aws";
-import { METRIC_NAMESPACE, PROVISIONING_METRICS, STAGE_DIMENSION, type Stage } from "@tenantkeys/core";
+import { metricNamespace, PROVISIONING_METRICS, STAGE_DIMENSION, type Stage } from "@tenantkeys/core";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -29,6 +29,6 @@ function isNowActive(outcome: WorkOutcome): boolean {
 }
 
 function embedded(stage: Stage, nowMs: number, Name: string, Unit: "Count" | "Seconds", value: number): Fields {
-  const directive = { Namespace: METRIC_NAMESPACE, Dimensions: [[STAGE_DIMENSION]], Metrics: [{ Name, Unit }] };
+  const directive = { Namespace: metricNamespace(stage), Dimensions: [[STAGE_DIMENSION]], Metrics: [{ Name, Unit }] };
   return { _aws: { Timestamp: nowMs, CloudWatchMetrics: [directive] }, [STAGE_DIMENSION]: stage, [Name]: value };
 }

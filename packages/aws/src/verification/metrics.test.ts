@@ -14,7 +14,7 @@ test("the stage's metrics are put in one call, with the stage as the only dimens
   const common = { Dimensions: [{ Name: "Stage", Value: "dev" }], Timestamp: new Date(START_MS) };
   expect(sent).toEqual([
     {
-      Namespace: "tenantkeys",
+      Namespace: "tenantkeys/dev",
       MetricData: [
         { ...common, MetricName: "FindingsHigh", Value: 2, Unit: "Count" },
         { ...common, MetricName: "SweepSeconds", Value: 90.5, Unit: "Seconds" },

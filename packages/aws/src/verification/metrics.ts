@@ -2,7 +2,7 @@
 import { type CloudWatchClient, PutMetricDataCommand } from "@aws-sdk/client-cloudwatch";
 import {
   FINDINGS_METRICS,
-  METRIC_NAMESPACE,
+  metricNamespace,
   type RuleId,
   type Severity,
   STAGE_DIMENSION,
@@ -26,7 +26,7 @@ export function createMetrics(cloudWatch: CloudWatchClient, stage: Stage): Metri
     async put(run, values) {
       const timestamp = new Date(run.clock.nowMs());
       const command = new PutMetricDataCommand({
-        Namespace: METRIC_NAMESPACE,
+        Namespace: metricNamespace(stage),
         MetricData: Object.entries(values).map(([name, value]) => ({
           MetricName: name,
           Dimensions: [{ Name: STAGE_DIMENSION, Value: stage }],

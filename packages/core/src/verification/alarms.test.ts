@@ -27,7 +27,7 @@ describe("the alarms of a stage", () => {
   ] as const)("%s: one of %s is enough, and stays so until verification says otherwise", (id, metricName) => {
     expect(of(id)).toEqual({
       id,
-      namespace: "tenantkeys",
+      namespace: "tenantkeys/dev",
       metricName,
       dimensions: { Stage: "dev" },
       statistic: "Maximum",

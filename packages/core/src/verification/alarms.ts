@@ -7,7 +7,7 @@ import { stageNames } from "../names.ts";
 import type { StageSettings } from "../stage-settings.ts";
 import {
   FINDINGS_METRICS,
-  METRIC_NAMESPACE,
+  metricNamespace,
   PROVISIONING_METRICS,
   STAGE_DIMENSION,
   VERIFICATION_METRICS,
@@ -173,7 +173,7 @@ const counted = {
 } as const;
 
 function ours(stage: Stage, metricName: string) {
-  return { namespace: METRIC_NAMESPACE, metricName, dimensions: { [STAGE_DIMENSION]: stage } };
+  return { namespace: metricNamespace(stage), metricName, dimensions: { [STAGE_DIMENSION]: stage } };
 }
 
 /**

@@ -2,9 +2,17 @@
  * Every metric of a stage. The stage is the only dimension: CloudWatch bills each combination of a name and dimensions as
  * a metric of its own, and a tenant's id in it would also tell the account's monitoring who the tenants are.
  */
+import type { Stage } from "../ids.ts";
 import type { Severity } from "./finding-rules.ts";
 
-export const METRIC_NAMESPACE = "tenantkeys";
+/**
+ * One per stage: IAM can keep who puts a metric to a namespace and to nothing narrower, so in one that stages share, code
+ * that runs as the verifier of one could ring or silence another's alarms.
+ */
+export function metricNamespace(stage: Stage): string {
+  return `tenantkeys/${stage}`;
+}
+
 export const STAGE_DIMENSION = "Stage";
 
 /** Open findings by severity, counted when a sweep ends. */
