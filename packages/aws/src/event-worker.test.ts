@@ -109,6 +109,34 @@ describe("an event that waiting can't help", () => {
   });
 });
 
+describe("a function of the stage", () => {
+  const OFFBOARDED = signUp({}, { "detail-type": "TenantOffboarded" });
+  const APPROVED = signUp({ offboardingGeneration: 1 }, { "detail-type": "TenantOffboardingApproved" });
+
+  test.each(["verify", "sweep", "review", "provision"])(
+    "(%s) neither offboards nor approves nor signs up",
+    async (name) => {
+      const { aws, kept, work } = worker();
+      for (const body of [signUp(), OFFBOARDED, APPROVED]) {
+        const outcome = work({ body, senderId: `AROAFUNCTIONEXAMPLE:tenantkeys-dev-${name}` });
+        await expect(outcome).resolves.toMatchObject({ kind: "refused", error: { code: "sender_refused" } });
+      }
+      expect(kept).toHaveLength(3);
+      expect(aws.log.filter((call) => call !== "publish")).toEqual([]);
+    },
+  );
+
+  test("has keys reviewed, and nobody else is taken for it", async () => {
+    const { work } = worker();
+    await expect(work({ senderId: "AROAPERSONEXAMPLE:tenantkeys-dev-verifying" })).resolves.toMatchObject({
+      kind: "done",
+    });
+    const review = signUp({ keyName: "default" }, { "detail-type": "TenantKeyReviewDue", source: "tenantkeys" });
+    const outcome = work({ body: review, senderId: "AROAFUNCTIONEXAMPLE:tenantkeys-dev-verify" });
+    await expect(outcome).resolves.toMatchObject({ kind: "done" });
+  });
+});
+
 describe("an event that may succeed later", () => {
   test.each(RETRYABLE)("(%s) is given back to the queue, unsaid until its last receive", async (code) => {
     const { said, work } = failingWith(code);

@@ -10,6 +10,7 @@ import {
   glanceAtEvent,
   parseTenantEvent,
   type Reply,
+  refuseSender,
   type StageSettings,
   sbtFailedReply,
   type TenantKeysError,
@@ -71,6 +72,7 @@ interface Failure {
 export async function workEvent(ports: WorkerPorts, run: Run, message: QueueMessage): Promise<WorkOutcome> {
   try {
     const event = parseTenantEvent(message.body, ports.stage);
+    refuseSender(event.type, message.senderId, ports.context.stage);
     const done = await ports.inTurn(event.tenantId, () => carryOutEvent(ports, run, event, personOf(message)));
     for (const reply of repliesTo(ports, done)) await ports.publisher.publishReply(run, reply);
     return { kind: "done", ...done };

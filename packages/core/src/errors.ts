@@ -53,6 +53,11 @@ const ERROR_RULES = {
     retryable: false,
     nextAction: "See what is open and who may put it right: tenantkeys repair <tenantId>",
   },
+  sender_refused: {
+    retryable: false,
+    nextAction:
+      "Find out what ran in the function that the message names: it may have been taken over. Don't replay the event.",
+  },
   repair_limit_reached: {
     retryable: false,
     nextAction:

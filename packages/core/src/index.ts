@@ -4,6 +4,7 @@ export * from "./errors.ts";
 export * from "./events/event-form.ts";
 export * from "./events/event-mapping.ts";
 export * from "./events/event-schemas.ts";
+export * from "./events/event-senders.ts";
 export * from "./events/finding-replies.ts";
 export * from "./events/json-path.ts";
 export * from "./events/parse-tenant-event.ts";

@@ -22,7 +22,7 @@ export const TENANT_EVENT_TYPES = [
 export type TenantEventType = (typeof TENANT_EVENT_TYPES)[number];
 
 /** Those that come to the queue straight, and never over a bus: it matters who sent them, or nobody else may. */
-const QUEUE_ONLY_TYPES: readonly TenantEventType[] = ["TenantKeyReviewDue", "TenantKeyRepairRequested"];
+export const QUEUE_ONLY_TYPES: readonly TenantEventType[] = ["TenantKeyReviewDue", "TenantKeyRepairRequested"];
 export const BUS_EVENT_TYPES = TENANT_EVENT_TYPES.filter((type) => !QUEUE_ONLY_TYPES.includes(type));
 
 export interface TenantEventBase {

@@ -3,8 +3,8 @@
  * rotation to be put right doesn't enable a key unawares, and what is repaired by itself widens nobody's access.
  */
 import { TenantKeysError } from "../errors.ts";
+import { functionOfSender } from "../events/event-senders.ts";
 import type { Stage } from "../ids.ts";
-import { stageNames } from "../names.ts";
 import type { Action } from "../plan.ts";
 import type { ReplicaActionKind } from "../plan-replicas.ts";
 import { FINDING_RULES, type RuleId } from "./finding-rules.ts";
@@ -141,8 +141,8 @@ export interface RepairRequest {
 }
 
 /**
- * Who asks, by what AWS says of the message's sender. Lambda names a function's sessions after the function, and only
- * Lambda may assume the roles of the stage's functions: none of them can pass for a person. Over the bus nobody asks.
+ * Who asks, by what AWS says of the message's sender: the stage's functions don't pass for a person, and over the bus
+ * nobody asks.
  * @param senderId of a role's session, as SQS authenticated it: the role's unique id, a colon, the session's name
  * @throws TenantKeysError `repair_refused`
  */
@@ -164,12 +164,8 @@ export function askerOf(
       `the repair was asked for at ${new Date(requestedAtMs).toISOString()}, too long ago to be carried out`,
     );
   }
-  const { verifyFunction, sweepFunction, reviewFunction, provisionFunction } = stageNames(stage);
-  const session = senderId.slice(senderId.indexOf(":") + 1);
-  const isFunction = [verifyFunction, sweepFunction, reviewFunction, provisionFunction].some(
-    (name) => name === session,
-  );
-  if (isFunction && !automatic) throw refused(`${session} asks for a repair as if it were a person`);
+  const sender = functionOfSender(stage, senderId);
+  if (sender !== undefined && !automatic) throw refused(`${sender} asks for a repair as if it were a person`);
   if (!automatic) return "person";
   const beyond = rules.filter((ruleId) => !isRepairedByItself(ruleId, settings));
   if (beyond.length === 0) return "automatic";
