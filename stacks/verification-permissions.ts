@@ -2,17 +2,30 @@
  * The roles of verification. Neither has a right in KMS or IAM of its own: they look as the auditor, whom every key's
  * policy lets look, and what is to be changed the worker does.
  */
-import { metricNamespace, type PolicyStatement } from "@tenantkeys/core";
+import { metricNamespace, type PolicyStatement, REPLY_SOURCE, VERIFICATION_PARTITIONS } from "@tenantkeys/core";
 import { functionRoleArgs, scheduleRoleArgs } from "./role-args.ts";
 import { accountId, arns, names, region, settings } from "./stage.ts";
 
-const KEEP_ITEMS = [
-  "dynamodb:DeleteItem",
-  "dynamodb:GetItem",
-  "dynamodb:PutItem",
-  "dynamodb:Query",
-  "dynamodb:UpdateItem",
-] as const;
+/** It reads what is declared and writes what it found: a tenant's record, with its approvals, and its keys' it can't change. */
+const keepRecords: readonly PolicyStatement[] = [
+  {
+    Sid: "ReadTheRegistry",
+    Effect: "Allow",
+    Action: ["dynamodb:GetItem", "dynamodb:Query"],
+    Resource: arns.registryTable,
+  },
+  {
+    Sid: "KeepWhatWasFound",
+    Effect: "Allow",
+    Action: ["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+    Resource: arns.registryTable,
+    Condition: {
+      "ForAllValues:StringLike": {
+        "dynamodb:LeadingKeys": Object.values(VERIFICATION_PARTITIONS).map((partition) => `${partition}*`),
+      },
+    },
+  },
+];
 
 /** Under the account's own product, as custom findings are. Where the stage says so. */
 export const tellSecurityHub: readonly PolicyStatement[] = settings.securityHub
@@ -41,7 +54,15 @@ export const askAccessAnalyzer: readonly PolicyStatement[] = settings.accessAnal
 
 const ofBoth: readonly PolicyStatement[] = [
   { Sid: "LookAsAuditor", Effect: "Allow", Action: "sts:AssumeRole", Resource: arns.auditorRole },
-  { Sid: "TellOfFindings", Effect: "Allow", Action: "events:PutEvents", Resource: arns.bus },
+  ...keepRecords,
+  {
+    // As tenantkeys itself: the bus's rule takes no such event, so nobody can be signed up or offboarded by it.
+    Sid: "TellOfFindings",
+    Effect: "Allow",
+    Action: "events:PutEvents",
+    Resource: arns.bus,
+    Condition: { "ForAllValues:StringEquals": { "events:source": REPLY_SOURCE } },
+  },
   {
     // Every resource, because CloudWatch knows no narrower one for metrics; the condition keeps it to the stage's namespace.
     Sid: "PutTheStagesMetrics",
@@ -69,12 +90,7 @@ export const sweeperRoleArgs = functionRoleArgs({
   functionName: names.sweepFunction,
   policyName: "sweeper",
   may: [
-    {
-      Sid: "ListTheRegistryAndKeepSweeps",
-      Effect: "Allow",
-      Action: [...KEEP_ITEMS, "dynamodb:Scan"],
-      Resource: arns.registryTable,
-    },
+    { Sid: "ListTheRegistry", Effect: "Allow", Action: "dynamodb:Scan", Resource: arns.registryTable },
     { Sid: "CountOpenFindings", Effect: "Allow", Action: "dynamodb:Query", Resource: arns.findingsIndex },
     {
       Sid: "SendShards",
@@ -103,7 +119,6 @@ export const verifierRoleArgs = functionRoleArgs({
   functionName: names.verifyFunction,
   policyName: "verifier",
   may: [
-    { Sid: "KeepFindings", Effect: "Allow", Action: KEEP_ITEMS, Resource: arns.registryTable },
     {
       Sid: "FindKeysByArnAndCountOpenFindings",
       Effect: "Allow",

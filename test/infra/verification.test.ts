@@ -9,7 +9,20 @@ const TABLE = arn("dynamodb", "table/tenantkeys-dev-registry");
 const SWEEPER = "tenantkeys-dev-sweeper inline sweeper";
 const VERIFIER = "tenantkeys-dev-verifier inline verifier";
 const OPERATOR = "tenantkeys-dev-operator policy";
-const KEEP_ITEMS = ["DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"].map((action) => `dynamodb:${action}`);
+/** What both roles of verification may do with the registry and on the bus. */
+const KEEP_AND_TELL = {
+  ReadTheRegistry: [["dynamodb:GetItem", "dynamodb:Query"], [TABLE]],
+  KeepWhatWasFound: [
+    ["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+    [TABLE],
+    { "ForAllValues:StringLike": { "dynamodb:LeadingKeys": ["FINDINGS#*", "CHECKS#*", "SWEEP*", "REPAIR*"] } },
+  ],
+  TellOfFindings: [
+    ["events:PutEvents"],
+    [arn("events", "event-bus/tenantkeys-dev")],
+    { "ForAllValues:StringEquals": { "events:source": "tenantkeys" } },
+  ],
+};
 
 let stage: RecordedStage;
 /** A stage with every switch of verification on. */
@@ -90,11 +103,11 @@ describe("the sweep", () => {
 
   test("may keep the registry, send shards, look as the auditor and tell: nothing in KMS or IAM", () => {
     expect(allowed(stage, SWEEPER)).toEqual({
-      ListTheRegistryAndKeepSweeps: [[...KEEP_ITEMS, "dynamodb:Scan"], [TABLE]],
+      ListTheRegistry: [["dynamodb:Scan"], [TABLE]],
       CountOpenFindings: [["dynamodb:Query"], [`${TABLE}/index/findings`]],
       SendShards: [["sqs:SendMessage"], [arn("sqs", "tenantkeys-dev-verification")]],
       LookAsAuditor: [["sts:AssumeRole"], [role("auditor")]],
-      TellOfFindings: [["events:PutEvents"], [arn("events", "event-bus/tenantkeys-dev")]],
+      ...KEEP_AND_TELL,
       PutTheStagesMetrics: [
         ["cloudwatch:PutMetricData"],
         ["*"],
@@ -162,7 +175,6 @@ describe("the verify function", () => {
 
   test("may keep findings, take its messages, look as the auditor and tell: nothing in KMS or IAM, and of the worker a review", () => {
     expect(allowed(stage, VERIFIER)).toEqual({
-      KeepFindings: [KEEP_ITEMS, [TABLE]],
       FindKeysByArnAndCountOpenFindings: [["dynamodb:Query"], [`${TABLE}/index/findings`, `${TABLE}/index/keys`]],
       TakeWorkFromTheQueues: [
         ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
@@ -170,7 +182,7 @@ describe("the verify function", () => {
       ],
       AskForReview: [["sqs:SendMessage"], [arn("sqs", "tenantkeys-dev-provisioning")]],
       LookAsAuditor: [["sts:AssumeRole"], [role("auditor")]],
-      TellOfFindings: [["events:PutEvents"], [arn("events", "event-bus/tenantkeys-dev")]],
+      ...KEEP_AND_TELL,
       PutTheStagesMetrics: [
         ["cloudwatch:PutMetricData"],
         ["*"],

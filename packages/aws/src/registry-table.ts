@@ -4,12 +4,12 @@
  * `…` / `DESTROYED#{keyName}#{confirmedGoneAtMs}` what stays of a key that is gone · `REFUSED` / `{keptAtMs}#{refusalId}` a refused event ·
  * `REFUSED#{refusalId}` / `PART#{n}` its text, in parts · `STAGE` / `SETTINGS` what the stage was deployed with ·
  * `FINDINGS#{tenantId, or -}` / `OPEN#{findingId}` a finding that is open · `…` / `CLOSED#{closedAtMs}#{findingId}` one that is over ·
- * `TENANT#{tenantId}` / `VERIFIED#{keyName}` when a key was last verified, and what auditors ask of it ·
+ * `CHECKS#{tenantId}` / `VERIFIED#{keyName}` when a key was last verified, and what auditors ask of it ·
  * `…` / `USES#{keyName}` how often a key was used, by minute (verification/use-counter.ts).
  * `REPAIR` / `LEDGER` what was repaired without anybody asking.
  */
 import type { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
-import type { DestructionRecord } from "@tenantkeys/core";
+import { type DestructionRecord, VERIFICATION_PARTITIONS } from "@tenantkeys/core";
 import { Entity } from "dynamodb-toolbox/entity";
 import { boolean, item, list, map, number, string } from "dynamodb-toolbox/schema";
 import { Table } from "dynamodb-toolbox/table";
@@ -25,7 +25,9 @@ export const KEYS_INDEX = "keys";
 /** The index of what is open: partition `openFinding`, always this value, sorted by `firstSeenAtMs`. */
 export const FINDINGS_INDEX = "findings";
 export const OPEN_FINDINGS_PARTITION = "OPEN";
-const FINDINGS_PREFIX = "FINDINGS#";
+const FINDINGS_PREFIX = VERIFICATION_PARTITIONS.findings;
+/** Apart from what is declared of a tenant, which verification must not be able to write. */
+export const CHECKS_PREFIX = VERIFICATION_PARTITIONS.checks;
 const OPEN_PREFIX = "OPEN#";
 const CLOSED_PREFIX = "CLOSED#";
 export const VERIFIED_PREFIX = "VERIFIED#";
@@ -251,7 +253,7 @@ export function verifiedKeyEntity(table: RegistryTable) {
       policyOpinion: map({ policyHash: string(), objections: list(string()) }).optional(),
     }),
     computeKey: ({ tenantId, keyName }: { tenantId: string; keyName: string }) => ({
-      pk: `${TENANT_PREFIX}${tenantId}`,
+      pk: `${CHECKS_PREFIX}${tenantId}`,
       sk: `${VERIFIED_PREFIX}${keyName}`,
     }),
   });
@@ -296,7 +298,7 @@ export function refusalPartEntity(table: RegistryTable) {
   });
 }
 
-export const REPAIR_LEDGER_KEY = { pk: "REPAIR", sk: "LEDGER" } as const;
+export const REPAIR_LEDGER_KEY = { pk: VERIFICATION_PARTITIONS.repairs, sk: "LEDGER" } as const;
 
 /** What was repaired without anybody asking. */
 export function repairLedgerEntity(table: RegistryTable) {

@@ -9,13 +9,17 @@ import type { Run } from "./run.ts";
 /** A tenant has a handful of keys and DynamoDB ends a page at 1 MB. */
 const TENANT_PAGES_MAX = 10;
 
-/** @param prefix how their sort keys begin, such as `KEY#` */
+/**
+ * @param prefix how their sort keys begin, such as `KEY#`
+ * @param partition how their partition does
+ */
 export async function itemsOfTenant(
   clients: Clients,
   run: Run,
   tableName: string,
   tenantId: TenantId,
   prefix: string,
+  partition = TENANT_PREFIX,
 ): Promise<readonly Record<string, unknown>[]> {
   const step = "dynamodb:Query";
   const items: Record<string, unknown>[] = [];
@@ -25,7 +29,7 @@ export async function itemsOfTenant(
       TableName: tableName,
       ConsistentRead: true,
       KeyConditionExpression: "pk = :pk AND begins_with(sk, :prefix)",
-      ExpressionAttributeValues: { ":pk": `${TENANT_PREFIX}${tenantId}`, ":prefix": prefix },
+      ExpressionAttributeValues: { ":pk": `${partition}${tenantId}`, ":prefix": prefix },
       ...(startKey === undefined ? {} : { ExclusiveStartKey: startKey }),
     });
     const answer = await clients.documents.send(command, { abortSignal: run.signal }).catch((error) => {

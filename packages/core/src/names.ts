@@ -80,6 +80,18 @@ export function hasTags(tags: Tags, wanted: Tags): boolean {
   return Object.entries(wanted).every(([name, value]) => tags[name] === value);
 }
 
+/**
+ * The registry's partitions that verification writes: what it found, when it looked and how often a key was used, its
+ * sweeps, and the ledger of repairs that nobody asked for. What is declared of a tenant is in none of them, so the roles
+ * of verification are kept to these by IAM.
+ */
+export const VERIFICATION_PARTITIONS = {
+  findings: "FINDINGS#",
+  checks: "CHECKS#",
+  sweeps: "SWEEP",
+  repairs: "REPAIR",
+} as const;
+
 /** The path of what a stage itself owns: its own roles and the permissions boundary. */
 export const SYSTEM_PATH = "/tenantkeys/";
 

@@ -87,7 +87,7 @@ test.each([
   ["roleVisibilityBudgetSeconds", [1, 600], [0, 601]],
   ["archiveRetentionDays", [1, 3653], [0, 3654]],
   ["logRetentionDays", [1, 3653], [2, 0]],
-  ["eventSources", [["x"], ["x".repeat(256)]], [[], [""], ["x".repeat(257)], "x"]],
+  ["eventSources", [["x"], ["x".repeat(256)]], [[], [""], ["x".repeat(257)], ["tenantkeys"], "x"]],
   ["administratorRoleArns", [[], longRoleArns(5)], [longRoleArns(6), [ROLE, ROLE], ["*"], [`${ROLE}*`]]],
   ["applicationRoleArns", [[ROLE]], [[], [ROLE, ROLE], ["*"], longRoleArns(6, 60), longRoleArns(1, 614)]],
   ["tenantDataActions", [[], ["s3:GetObject"]], [["s3:*"], ["kms:Decrypt"], ["iam:PassRole"], ["s3:A", "s3:A"]]],

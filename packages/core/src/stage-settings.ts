@@ -5,6 +5,7 @@
 import * as z from "zod/mini";
 import { TenantKeysError } from "./errors.ts";
 import { eventMappingsSchema, unknownMappedProfile } from "./events/event-mapping.ts";
+import { REPLY_SOURCE } from "./events/replies.ts";
 import { KEY_NAME_PATTERN, parseRoleArn, type RoleArn, STAGE_PATTERN, type Stage } from "./ids.ts";
 import type { KeyProfile } from "./key-profile.ts";
 import { keyProfile, keyProfileSchema } from "./key-profile-schema.ts";
@@ -47,6 +48,11 @@ const stageSettingsSchema = z.strictObject({
       z.refine(
         (sources) => JSON.stringify(sources).length <= EVENT_SOURCE_CHARACTERS_MAX,
         `expected at most ${EVENT_SOURCE_CHARACTERS_MAX} characters together, so that the rule's pattern holds them`,
+      ),
+      // Every function of the stage may send as tenantkeys itself.
+      z.refine(
+        (sources) => !sources.includes(REPLY_SOURCE),
+        `"${REPLY_SOURCE}" is the source of tenantkeys's own events`,
       ),
     ),
     ["tenantkeys.application", "sbt.control.plane"],

@@ -6,7 +6,7 @@ import { EntityParser } from "dynamodb-toolbox/entity/actions/parse";
 import type { Clients } from "../clients.ts";
 import { narrowAwsError } from "../narrow-error.ts";
 import { readItem } from "../registry.ts";
-import { registryTable, TENANT_PREFIX, VERIFIED_PREFIX, verifiedKeyEntity } from "../registry-table.ts";
+import { CHECKS_PREFIX, registryTable, VERIFIED_PREFIX, verifiedKeyEntity } from "../registry-table.ts";
 import type { Run } from "../run.ts";
 import { itemsOfTenant } from "../tenant-items.ts";
 
@@ -36,7 +36,7 @@ export function createStatusStore(clients: Clients, tableName: string): StatusSt
   const toStatus = (item: Record<string, unknown>): VerificationStatus =>
     readItem(item, () => new EntityFormatter(entity).format(item) as unknown as VerificationStatus);
   const get: StatusStore["get"] = async (run, tenantId, keyName) => {
-    const Key = { pk: `${TENANT_PREFIX}${tenantId}`, sk: `${VERIFIED_PREFIX}${keyName}` };
+    const Key = { pk: `${CHECKS_PREFIX}${tenantId}`, sk: `${VERIFIED_PREFIX}${keyName}` };
     const command = new GetCommand({ TableName: tableName, Key });
     const { Item } = await clients.documents.send(command, { abortSignal: run.signal }).catch((error) => {
       throw narrowAwsError(error, "dynamodb:GetItem");
@@ -46,7 +46,7 @@ export function createStatusStore(clients: Clients, tableName: string): StatusSt
   return {
     get,
     async ofTenant(run, tenantId) {
-      return (await itemsOfTenant(clients, run, tableName, tenantId, VERIFIED_PREFIX)).map(toStatus);
+      return (await itemsOfTenant(clients, run, tableName, tenantId, VERIFIED_PREFIX, CHECKS_PREFIX)).map(toStatus);
     },
     async record(run, status) {
       const before = await get(run, status.tenantId, status.keyName);

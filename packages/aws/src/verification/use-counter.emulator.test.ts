@@ -58,7 +58,7 @@ test("several functions that count at once give each number once, also where the
   expect(await countTogether(clock.nowMs() - 31 * MINUTE_MS)).toEqual(everyNumber);
   expect(await countTogether(clock.nowMs() + MINUTE_MS)).toEqual(everyNumber);
   const { Item: item = {} } = (await functions[0]?.documents.send(
-    new GetCommand({ TableName: TABLE, Key: { pk: "TENANT#acme", sk: "USES#default" } }),
+    new GetCommand({ TableName: TABLE, Key: { pk: "CHECKS#acme", sk: "USES#default" } }),
   )) ?? { Item: {} };
   expect(Object.keys(item)).toHaveLength(4);
 });

@@ -50,7 +50,7 @@ test("a minute takes over the slot of the one 32 minutes before, so that the ite
     clock.advance(MINUTE_MS);
   }
   expect(item.size).toBe(64);
-  expect([...keys]).toEqual(['{"pk":"TENANT#acme","sk":"USES#default"}']);
+  expect([...keys]).toEqual(['{"pk":"CHECKS#acme","sk":"USES#default"}']);
 });
 
 describe("a use isn't counted", () => {

@@ -7,7 +7,7 @@ import { UpdateCommand, type UpdateCommandInput } from "@aws-sdk/lib-dynamodb";
 import type { KeyName, TenantId } from "@tenantkeys/core";
 import type { Clients } from "../clients.ts";
 import { errorName, narrowAwsError } from "../narrow-error.ts";
-import { TENANT_PREFIX } from "../registry-table.ts";
+import { CHECKS_PREFIX } from "../registry-table.ts";
 import type { Run } from "../run.ts";
 
 const SLOTS = 32;
@@ -36,7 +36,7 @@ export function createUseCounter(clients: Pick<Clients, "documents">, tableName:
       const slot = minute % SLOTS;
       const update = {
         TableName: tableName,
-        Key: { pk: `${TENANT_PREFIX}${tenantId}`, sk: `USES#${keyName}` },
+        Key: { pk: `${CHECKS_PREFIX}${tenantId}`, sk: `USES#${keyName}` },
         ExpressionAttributeNames: { "#minute": `minute${slot}`, "#count": `count${slot}` },
         ExpressionAttributeValues: { ":minute": minute, ":one": 1 },
         ReturnValues: "UPDATED_NEW",

@@ -3,11 +3,12 @@
  * `RECORD#{startedAtMs}` each that has ended · `SWEEP#{sweepId}` / `SHARD#{shard}` its shards.
  */
 import type { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
+import { VERIFICATION_PARTITIONS } from "@tenantkeys/core";
 import { Entity } from "dynamodb-toolbox/entity";
 import { binary, item, number, record, string } from "dynamodb-toolbox/schema";
 import { registryTable } from "../../registry-table.ts";
 
-export const SWEEP_PARTITION = "SWEEP";
+export const SWEEP_PARTITION = VERIFICATION_PARTITIONS.sweeps;
 export const CURRENT_KEY = { pk: SWEEP_PARTITION, sk: "CURRENT" } as const;
 export const RECORD_PREFIX = "RECORD#";
 
