@@ -357,6 +357,17 @@ export async function findKeysByTags(clients: Clients, run: Run, tags: Tags): Pr
   throw new TenantKeysError("aws_unexpected", `tag:GetResources: more than ${PAGES_MAX} pages of keys for one tenant`);
 }
 
+/**
+ * The tags of one key by the tagging index, which IAM alone lets somebody ask: key policies give `ListResourceTags` to the
+ * stage's own roles. None of a key that the index doesn't know, or that has none.
+ */
+export async function findTagsOfKey(clients: Clients, run: Run, keyArn: KeyArn): Promise<Tags> {
+  const command = new GetResourcesCommand({ ResourceARNList: [keyArn] });
+  const { ResourceTagMappingList = [] } = await clients.tagging.send(command, { abortSignal: run.signal });
+  const tags = ResourceTagMappingList.flatMap((one) => (one.ResourceARN === keyArn ? (one.Tags ?? []) : []));
+  return Object.fromEntries(tags.map(({ Key, Value }) => [Key ?? "", Value ?? ""]));
+}
+
 function parseDocument(text: string | undefined): unknown {
   try {
     return text === undefined ? undefined : JSON.parse(text);

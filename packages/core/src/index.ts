@@ -55,6 +55,7 @@ export * from "./verification/repair.ts";
 export * from "./verification/repair-ledger.ts";
 export * from "./verification/request-quotas.ts";
 export * from "./verification/rules/grants.ts";
+export { isDeadPrincipal, withoutPrincipals } from "./verification/rules/principals.ts";
 export * from "./verification/shared-role.ts";
 export * from "./verification/shown-change.ts";
 export * from "./verification/sweep.ts";

@@ -1,11 +1,13 @@
 import {
   creationKeyPolicy,
+  desiredTenantKey,
   type Finding,
   finding,
   type KeyRecord,
   parseAttemptId,
   parseKeyArn,
   parseStageSettings,
+  parseTenantId,
   type RuleId,
   stageContext,
 } from "@tenantkeys/core";
@@ -38,26 +40,31 @@ const about = (ruleId: RuleId, resource: string): Finding =>
   finding(ruleId, { tenantId: ACME, keyName: DEFAULT_KEY, resource, expected: "", seen: "" });
 
 interface World {
+  readonly tags?: Readonly<Record<string, string>>;
   readonly record?: KeyRecord | undefined;
   readonly policy?: string;
   /** How often KMS refuses a deletion before it knows of a policy that allows it. */
   readonly denials?: number;
 }
 
-function caller({ record, policy = NEVER_ADMITTED, denials = 0 }: World) {
+function caller({ record, policy = NEVER_ADMITTED, tags = DESIRED.keyOwnership, denials = 0 }: World) {
   const calls: { name: string; input: Record<string, unknown> }[] = [];
   let denied = denials;
   const clients = fakeClients(({ name, input }) => {
     calls.push({ name, input: input as unknown as Record<string, unknown> });
     if (name === "GetKeyPolicy") return { Policy: policy };
+    if (name === "GetResources") {
+      const Tags = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
+      return { ResourceTagMappingList: [{ ResourceARN: KEY_ARN, Tags }] };
+    }
     if (name === "ListRolePolicies") return { PolicyNames: ["key-default"] };
     if (name === "ScheduleKeyDeletion" && denied-- > 0) throw awsError("AccessDeniedException", 400);
     return {};
   });
   const registry = {
-    get: async () => record,
+    get: async (_run: unknown, tenantId: string) => (record?.tenantId === tenantId ? record : undefined),
     getTenant: async () => undefined,
-    keysOfTenant: async () => (record === undefined ? [] : [record]),
+    keysOfTenant: async (_run: unknown, tenantId: string) => (record?.tenantId === tenantId ? [record] : []),
   } as unknown as Parameters<typeof repairAsCaller>[0]["registry"];
   const ports = { settings: SETTINGS, context: STAGE, registry, clientsIn: () => clients };
   const repair = (found: Finding, mayHoldData = false) =>
@@ -73,7 +80,8 @@ describe("a caller with rights of their own", () => {
       TagKey,
       TagValue,
     }));
-    expect(calls).toEqual([{ name: "TagResource", input: { KeyId: KEY_ARN, Tags } }]);
+    expect(calls.map(({ name }) => name)).toEqual(["GetKeyPolicy", "GetResources", "TagResource"]);
+    expect(calls.at(-1)?.input).toEqual({ KeyId: KEY_ARN, Tags });
   });
 
   test.each<RuleId>(["key-tags-differ", "key-policy-differs"])(
@@ -94,9 +102,9 @@ describe("a caller with rights of their own", () => {
   test("puts the policy that the worker was shut out of", async () => {
     const { repair, calls } = caller({ record: RECORD });
     await repair(about("key-policy-not-contained", KEY_ARN));
-    expect(calls.map(({ name }) => name)).toEqual(["PutKeyPolicy"]);
-    expect(JSON.stringify(calls[0]?.input.Policy)).toContain("UseByTenant");
-    expect(JSON.stringify(calls[0]?.input.Policy)).toContain("AdministerByProvisioner");
+    expect(calls.map(({ name }) => name)).toEqual(["GetResources", "PutKeyPolicy"]);
+    expect(JSON.stringify(calls[1]?.input.Policy)).toContain("UseByTenant");
+    expect(JSON.stringify(calls[1]?.input.Policy)).toContain("AdministerByProvisioner");
   });
 
   test("deletes names of this stage that no record has, and no others", async () => {
@@ -133,7 +141,7 @@ describe("a caller with rights of their own", () => {
     });
     const used = caller({ policy: JSON.stringify(DESIRED.departingPolicy) });
     await expect(used.repair(about("orphan-key", KEY_ARN))).resolves.toEqual({ kind: "left", why: "may-hold-data" });
-    expect(used.names()).toEqual(["GetKeyPolicy"]);
+    expect(used.names()).toEqual(["GetResources", "GetKeyPolicy"]);
     await expect(used.repair(about("orphan-key", KEY_ARN), true)).resolves.toMatchObject({ kind: "done" });
   });
 
@@ -147,17 +155,86 @@ describe("a caller with rights of their own", () => {
     const { repair, calls, names } = caller({ denials: 2 });
     await expect(repair(about("orphan-key", KEY_ARN))).resolves.toMatchObject({ kind: "done" });
     expect(names()).toEqual([
+      "GetResources",
       "GetKeyPolicy",
       "ScheduleKeyDeletion",
       "PutKeyPolicy",
       "ScheduleKeyDeletion",
       "ScheduleKeyDeletion",
     ]);
-    const put = JSON.parse(String(calls[2]?.input.Policy));
+    const put = JSON.parse(String(calls[3]?.input.Policy));
     expect(put.Statement).toHaveLength(JSON.parse(NEVER_ADMITTED).Statement.length + 1);
     expect(put.Statement.at(-1)).toMatchObject({
       Action: "kms:ScheduleKeyDeletion",
       Condition: { ArnEquals: { "aws:PrincipalArn": [ADMINISTRATOR] } },
+    });
+  });
+
+  describe("whom a changed registry or an invented finding would mislead", () => {
+    const OTHER = { ...DESIRED.keyOwnership, "tenantkeys:tenant": "umbrella" };
+    const ofOther = JSON.stringify(DESIRED.admittedPolicy).replaceAll("tk-dev-acme", "tk-dev-umbrella");
+
+    test.each([
+      ["another tenant's key by its tags", { tags: OTHER }],
+      ["a key without tags", { tags: {} }],
+    ])("puts no tenant's policy on %s", async (_, world) => {
+      const { repair, names } = caller({ record: RECORD, ...world });
+      for (const ruleId of ["key-policy-not-contained", "key-policy-differs", "dead-principal"] as const) {
+        await expect(repair(about(ruleId, KEY_ARN))).resolves.toEqual({ kind: "left", why: "whose-is-unclear" });
+      }
+      expect(names()).not.toContain("PutKeyPolicy");
+    });
+
+    test.each([
+      ["that lets in another tenant", { tags: {}, policy: ofOther }],
+      ["that another tenant left, by its tags", { tags: OTHER, policy: JSON.stringify(DESIRED.departingPolicy) }],
+    ])("puts no tenant's tags on a key %s", async (_, world) => {
+      const { repair, names } = caller({ record: RECORD, ...world });
+      await expect(repair(about("key-tags-differ", KEY_ARN))).resolves.toEqual({
+        kind: "left",
+        why: "whose-is-unclear",
+      });
+      expect(names()).not.toContain("TagResource");
+    });
+
+    test("puts back tags that name another tenant on a key that lets in its own alone", async () => {
+      if (PROFILE === undefined) throw new Error("no profile");
+      const policy = JSON.stringify(desiredTenantKey(STAGE, ACME, DEFAULT_KEY, PROFILE).admittedPolicy);
+      const { repair } = caller({ record: RECORD, tags: OTHER, policy });
+      await expect(repair(about("key-tags-differ", KEY_ARN))).resolves.toMatchObject({ kind: "done" });
+    });
+
+    test.each<[RuleId, string]>([
+      ["orphan-alias", "arn:aws:kms:eu-west-1:111122223333:alias/tenantkeys/dev/acme/default"],
+      ["orphan-role", ROLE_ARN],
+      ["orphan-role", ROLE_ARN.replace("acme", "ACME")],
+      ["orphan-key", KEY_ARN],
+    ])("takes nothing from a tenant for an %s that names another, or none", async (ruleId, resource) => {
+      const { repair, names } = caller({ record: RECORD });
+      for (const tenantId of [undefined, parseTenantId("umbrella")]) {
+        const invented = finding(ruleId, { tenantId, keyName: DEFAULT_KEY, resource, expected: "", seen: "" });
+        await expect(repair(invented, true)).resolves.toEqual({ kind: "left", why: "no-longer-so" });
+      }
+      expect(names().filter((name) => name !== "GetResources")).toEqual([]);
+    });
+
+    test("condemns no key of another stage, nor one that was never tagged as ours", async () => {
+      for (const tags of [{}, { ...DESIRED.keyOwnership, "tenantkeys:stage": "production" }]) {
+        const { repair, names } = caller({ tags });
+        await expect(repair(about("orphan-key", KEY_ARN), true)).resolves.toEqual({
+          kind: "left",
+          why: "not-for-the-caller",
+        });
+        expect(names()).toEqual(["GetResources"]);
+      }
+    });
+
+    test("deletes no role but one right under the stage's path in its account", async () => {
+      const { repair, calls } = caller({});
+      for (const resource of [ROLE_ARN.replace("111122223333", "444455556666"), `x${ROLE_ARN}`, `${ROLE_ARN}/admin`]) {
+        await expect(repair(about("orphan-role", resource))).resolves.toMatchObject({ kind: "left" });
+      }
+      expect(calls).toEqual([]);
     });
   });
 

@@ -1,27 +1,42 @@
 /**
  * What the worker has no right to put right, with the caller's own credentials: tags that say whose a key is, a policy
  * that shut the worker out, and what lies under the stage's names without a record. Each looks anew before it changes
- * anything: a finding may be hours old.
+ * anything: a finding may be hours old, and whoever may write findings could say of a live key that it is nobody's. So
+ * whose something is, its own name, tags and policy have to say, beside the registry.
  */
 import { TagResourceCommand } from "@aws-sdk/client-kms";
 import {
   type AliasName,
   checkContainment,
   creationKeyPolicy,
+  type DesiredTenantKey,
   type Finding,
+  hasReplicas,
+  hasTags,
+  isDeadPrincipal,
   type KeyArn,
   type KeyRecord,
+  type KeyTarget,
   type PolicyStatement,
   parseKeyArn,
   parseRegion,
+  parseTenantId,
   type RuleId,
   replicaArn,
+  STAGE_TAG,
   samePolicy,
+  type Tags,
+  TENANT_TAG,
+  type TenantId,
   TenantKeysError,
+  tenantKeyOfAlias,
+  tenantOfRole,
+  tenantRoleArn,
+  withoutPrincipals,
 } from "@tenantkeys/core";
 import type { Clients } from "../clients.ts";
 import { declaredState } from "../declared-state.ts";
-import { deleteAlias, putKeyPolicy, readKeyPolicy, scheduleKeyDeletion } from "../keys.ts";
+import { deleteAlias, findTagsOfKey, putKeyPolicy, readKeyPolicy, scheduleKeyDeletion } from "../keys.ts";
 import { narrowAwsError } from "../narrow-error.ts";
 import type { Registry } from "../registry.ts";
 import { deleteRoleWithPolicies } from "../roles.ts";
@@ -50,10 +65,18 @@ export interface AsCallerPorts extends DeployedStage {
 
 export type AsCallerOutcome =
   | { readonly kind: "done"; readonly did: string }
-  /** `may-hold-data`: an orphan that may have let somebody in, so that a person has to say that it may go. */
-  | { readonly kind: "left"; readonly why: "no-longer-so" | "may-hold-data" | "not-for-the-caller" };
+  /**
+   * `may-hold-data`: an orphan that may have let somebody in, so that a person has to say that it may go ·
+   * `whose-is-unclear`: the registry says that the key is the tenant's, and the key itself doesn't
+   */
+  | {
+      readonly kind: "left";
+      readonly why: "no-longer-so" | "may-hold-data" | "whose-is-unclear" | "not-for-the-caller";
+    };
 
 const NO_LONGER_SO: AsCallerOutcome = { kind: "left", why: "no-longer-so" };
+const WHOSE_IS_UNCLEAR: AsCallerOutcome = { kind: "left", why: "whose-is-unclear" };
+const NOT_FOR_THE_CALLER: AsCallerOutcome = { kind: "left", why: "not-for-the-caller" };
 
 /**
  * @param mayHoldData whether a person has said that this very key may go
@@ -79,7 +102,7 @@ export async function repairAsCaller(
     case "orphan-key":
       return condemnKey(ports, run, finding, mayHoldData);
     default:
-      return { kind: "left", why: "not-for-the-caller" };
+      return NOT_FOR_THE_CALLER;
   }
 }
 
@@ -87,15 +110,14 @@ interface OwnedKey {
   readonly record: KeyRecord;
   readonly keyArn: KeyArn;
   readonly clients: Clients;
-  readonly region: string;
+  /** As it should be in the key's Region. */
+  readonly desired: DesiredTenantKey;
+  readonly target: KeyTarget;
 }
 
 /** The key that the finding is about, where the registry says that it is that tenant key's. */
-async function ownedKey(
-  { registry, clientsIn }: AsCallerPorts,
-  run: Run,
-  finding: Finding,
-): Promise<OwnedKey | undefined> {
+async function ownedKey(ports: AsCallerPorts, run: Run, finding: Finding): Promise<OwnedKey | undefined> {
+  const { registry, clientsIn } = ports;
   const { tenantId, keyName, resource } = finding;
   if (tenantId === undefined || keyName === undefined || !resource.includes(":key/")) return undefined;
   const record = await registry.get(run, tenantId, keyName);
@@ -104,20 +126,28 @@ async function ownedKey(
   const named = [record?.keyArn, ...(record?.previousKeyArns ?? [])].filter((arn) => arn !== undefined);
   const isOurs = named.some((arn) => arn === keyArn || replicaArn(arn, parseRegion(region)) === keyArn);
   if (record === undefined || record.ownKeyArn !== undefined || !isOurs) return undefined;
-  return { record, keyArn, clients: clientsIn(region), region };
+  const tenant = await registry.getTenant(run, tenantId);
+  const there = { ...ports, context: { ...ports.context, region: parseRegion(region) } };
+  const { desired, target } = declaredState(there, tenantId, keyName, { record, tenant }, run.clock.nowMs());
+  return { record, keyArn, clients: clientsIn(region), desired, target };
+}
+
+/**
+ * By its policy, where its tags don't say it: one that lets in this tenant and nobody else, or, as far as its tags name
+ * nobody else either, one that lets in no stranger. Else a changed record could give one tenant's key to another.
+ */
+function isTheirs(desired: DesiredTenantKey, policy: unknown, tags: Tags): boolean {
+  if (samePolicy(policy, desired.admittedPolicy)) return true;
+  const namesOthers = Object.entries(desired.keyOwnership).some(([name, value]) => (tags[name] ?? value) !== value);
+  return !namesOthers && checkContainment(withoutPrincipals(policy, isDeadPrincipal), desired).kind === "contained";
 }
 
 async function tagKey(ports: AsCallerPorts, run: Run, finding: Finding): Promise<AsCallerOutcome> {
   const owned = await ownedKey(ports, run, finding);
   if (owned === undefined) return NO_LONGER_SO;
-  const { record, keyArn, clients } = owned;
-  const { desired } = declaredState(
-    ports,
-    record.tenantId,
-    record.keyName,
-    { record, tenant: undefined },
-    run.clock.nowMs(),
-  );
+  const { record, keyArn, clients, desired } = owned;
+  const policy = await call("kms:GetKeyPolicy", () => readKeyPolicy(clients, run, keyArn));
+  if (!isTheirs(desired, policy, await tagsOf(clients, run, keyArn))) return WHOSE_IS_UNCLEAR;
   const attempt = record.attempts.find((one) => one.keyArn === record.keyArn);
   const tags =
     attempt === undefined || keyArn !== record.keyArn ? desired.keyOwnership : desired.keyTags(attempt.attemptId);
@@ -132,11 +162,8 @@ async function tagKey(ports: AsCallerPorts, run: Run, finding: Finding): Promise
 async function putIntendedPolicy(ports: AsCallerPorts, run: Run, finding: Finding): Promise<AsCallerOutcome> {
   const owned = await ownedKey(ports, run, finding);
   if (owned === undefined) return NO_LONGER_SO;
-  const { record, keyArn, clients, region } = owned;
-  const tenant = await ports.registry.getTenant(run, record.tenantId);
-  const there = { ...ports, context: { ...ports.context, region: parseRegion(region) } };
-  const known = { record, tenant };
-  const { desired, target } = declaredState(there, record.tenantId, record.keyName, known, run.clock.nowMs());
+  const { record, keyArn, clients, desired, target } = owned;
+  if (!hasTags(await tagsOf(clients, run, keyArn), desired.keyOwnership)) return WHOSE_IS_UNCLEAR;
   const leaves = target === "withdrawn" || target === "deleted";
   if (!leaves && checkContainment(desired.admittedPolicy, desired).kind !== "contained") {
     throw new TenantKeysError("policy_not_contained", `the policy to be put on ${keyArn} isn't contained`);
@@ -147,23 +174,29 @@ async function putIntendedPolicy(ports: AsCallerPorts, run: Run, finding: Findin
   return { kind: "done", did: `put the policy of ${record.tenantId}/${record.keyName} on ${keyArn}` };
 }
 
-async function removeAlias(
-  ports: AsCallerPorts,
-  run: Run,
-  { tenantId, keyName, resource }: Finding,
-): Promise<AsCallerOutcome> {
+function tagsOf(clients: Clients, run: Run, keyArn: KeyArn): Promise<Tags> {
+  return call("tag:GetResources", () => findTagsOfKey(clients, run, keyArn));
+}
+
+async function removeAlias(ports: AsCallerPorts, run: Run, { resource }: Finding): Promise<AsCallerOutcome> {
+  const { stage } = ports.context;
   const name = resource.slice(resource.indexOf("alias/")) as AliasName;
-  if (!name.startsWith(`alias/tenantkeys/${ports.context.stage}/`)) return { kind: "left", why: "not-for-the-caller" };
-  const record = tenantId && keyName ? await ports.registry.get(run, tenantId, keyName) : undefined;
+  if (!name.startsWith(`alias/tenantkeys/${stage}/`)) return NOT_FOR_THE_CALLER;
+  const named = tenantKeyOfAlias(stage, name);
+  const record = named && (await ports.registry.get(run, named.tenantId, named.keyName));
   if (record !== undefined && record.state !== "destroyed") return NO_LONGER_SO;
   const region = resource.startsWith("arn:") ? (resource.split(":")[3] ?? "") : ports.context.region;
   await call("kms:DeleteAlias", () => deleteAlias(ports.clientsIn(region), run, name));
   return { kind: "done", did: `deleted ${name}` };
 }
 
-async function removeRole(ports: AsCallerPorts, run: Run, { tenantId, resource }: Finding): Promise<AsCallerOutcome> {
-  const { stage, roleMode, region } = ports.context;
-  if (!resource.includes(`:role/tenantkeys/${stage}/tk-${stage}-`)) return { kind: "left", why: "not-for-the-caller" };
+async function removeRole(ports: AsCallerPorts, run: Run, { resource }: Finding): Promise<AsCallerOutcome> {
+  const { accountId, stage, roleMode, region } = ports.context;
+  const prefix = tenantRoleArn(accountId, stage, "" as TenantId);
+  const isOfStage = resource.startsWith(prefix) && !resource.slice(prefix.length).includes("/");
+  if (!isOfStage) return NOT_FOR_THE_CALLER;
+  // IAM takes names that differ in case for the same.
+  const tenantId = tenantOfRole(accountId, stage, resource.toLowerCase());
   const keys = tenantId === undefined ? [] : await ports.registry.keysOfTenant(run, tenantId);
   if (roleMode === "per-tenant" && keys.some(({ state }) => state !== "destroyed")) return NO_LONGER_SO;
   const name = resource.slice(resource.lastIndexOf("/") + 1);
@@ -171,7 +204,7 @@ async function removeRole(ports: AsCallerPorts, run: Run, { tenantId, resource }
   return { kind: "done", did: `deleted role ${name}` };
 }
 
-/** The registry is asked anew by name; a key that any record of its tenant names is no orphan. */
+/** The registry is asked anew, by the tenant of the finding and of the tags: a key that a record of either names is no orphan. */
 async function condemnKey(
   ports: AsCallerPorts,
   run: Run,
@@ -179,12 +212,12 @@ async function condemnKey(
   mayHoldData: boolean,
 ): Promise<AsCallerOutcome> {
   const keyArn = parseKeyArn(resource);
-  const keys = tenantId === undefined ? [] : await ports.registry.keysOfTenant(run, tenantId);
-  const isNamed = keys.some(({ keyArn: own, previousKeyArns = [], attempts }) =>
-    [own, ...previousKeyArns, ...attempts.map((attempt) => attempt.keyArn)].includes(keyArn),
-  );
-  if (isNamed) return NO_LONGER_SO;
+  if (tenantId !== undefined && (await isNamed(ports, run, tenantId, keyArn))) return NO_LONGER_SO;
   const clients = ports.clientsIn(keyArn.split(":")[3] ?? "");
+  const tags = await tagsOf(clients, run, keyArn);
+  if (tags[STAGE_TAG] !== ports.context.stage) return NOT_FOR_THE_CALLER;
+  const tagged = tenantIdOf(tags[TENANT_TAG]);
+  if (tagged !== undefined && (await isNamed(ports, run, tagged, keyArn))) return NO_LONGER_SO;
   const policy = await call("kms:GetKeyPolicy", () => readKeyPolicy(clients, run, keyArn));
   if (!mayHoldData && !neverAdmitted(ports, policy)) return { kind: "left", why: "may-hold-data" };
   const schedule = () => scheduleKeyDeletion(clients, run, keyArn, ORPHAN_KEY_WINDOW_DAYS);
@@ -198,6 +231,33 @@ async function condemnKey(
     await call("kms:ScheduleKeyDeletion", () => untilVisible(run, POLICY_BUDGET_MS, isDenied, schedule));
   }
   return { kind: "done", did: `scheduled the deletion of ${keyArn} in ${ORPHAN_KEY_WINDOW_DAYS} days` };
+}
+
+/** Whether a record of the tenant names the key, or the key that it is a replica of. */
+async function isNamed(
+  { registry, context }: AsCallerPorts,
+  run: Run,
+  tenantId: TenantId,
+  keyArn: KeyArn,
+): Promise<boolean> {
+  const primary = hasReplicas(keyArn) ? replicaArn(keyArn, context.region) : keyArn;
+  const keys = await registry.keysOfTenant(run, tenantId);
+  return keys
+    .flatMap(({ keyArn: own, previousKeyArns = [], attempts }) => [
+      own,
+      ...previousKeyArns,
+      ...attempts.map((attempt) => attempt.keyArn),
+    ])
+    .some((named) => named === keyArn || named === primary);
+}
+
+/** Undefined where it is no tenant's id: whoever made the key could tag it as they liked. */
+function tenantIdOf(tag: string | undefined): TenantId | undefined {
+  try {
+    return parseTenantId(tag ?? "");
+  } catch {
+    return undefined;
+  }
 }
 
 /** Still under the policy that some profile of the stage makes a key with: it never let anybody in. */

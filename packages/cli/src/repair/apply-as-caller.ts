@@ -19,6 +19,8 @@ interface Repaired {
 const LEFT_TEXT = {
   "no-longer-so": "left: it is no longer so",
   "may-hold-data": "left: it may hold somebody's data, and nobody typed its id",
+  "whose-is-unclear":
+    "left: the registry says whose it is, and the key itself doesn't: look at its tags and its policy by hand",
   "not-for-the-caller": "left: not one that is repaired so",
 } as const;
 
