@@ -1,6 +1,7 @@
 /** The grants of a key, as far as they shouldn't be. */
 import { type GrantListEntry, ListGrantsCommand } from "@aws-sdk/client-kms";
 import {
+  asTenantKeysError,
   type DesiredTenantKey,
   type GrantTooMany,
   grantKind,
@@ -34,6 +35,21 @@ export async function readGrantsTooMany(
     }
   }
   return found;
+}
+
+/**
+ * The same for a repair that enables a key and has no right to revoke: where KMS doesn't let us look, nothing is known, and
+ * that keeps nobody from cancelling the key's deletion.
+ */
+export async function readGrantsIfAllowed(
+  ...args: Parameters<typeof readGrantsTooMany>
+): Promise<readonly GrantTooMany[] | undefined> {
+  try {
+    return await readGrantsTooMany(...args);
+  } catch (error) {
+    if (asTenantKeysError(error).code === "access_denied") return undefined;
+    throw error;
+  }
 }
 
 async function readGrants(clients: Clients, run: Run, keyArn: KeyArn): Promise<readonly ObservedGrant[]> {

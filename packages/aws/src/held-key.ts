@@ -37,7 +37,7 @@ import {
   unusedAttempt,
 } from "@tenantkeys/core";
 import { type Applied, applyPlan } from "./executor.ts";
-import { readGrantsTooMany } from "./grants.ts";
+import { readGrantsIfAllowed, readGrantsTooMany } from "./grants.ts";
 import { readLastUse } from "./key-operations.ts";
 import { whyOwnKeyIsUnusable } from "./keys.ts";
 import { observeTenantKey } from "./observer.ts";
@@ -356,14 +356,17 @@ export class HeldKey {
     return observeTenantKey(this.#ports.clients, this.#run, desired, this.#record, aliasExists);
   }
 
-  /** Grants are looked at where the repair is about them only: no other work has to do with them. */
+  /** Grants are looked at where a repair is about them, or opens a key: no other work has to do with them. */
   async #withGrants(desired: DesiredTenantKey, observed: ObservedTenantKey, target: KeyTarget) {
-    if (this.#repair?.permissions.actions.has("revoke-grant") !== true) return observed;
+    if (this.#repair === undefined) return observed;
+    const { actions } = this.#repair.permissions;
     const { keyArn, previousKeyArns = [] } = this.#record;
     const ours = keysSeen(observed).filter((key) => [keyArn, ...previousKeyArns].includes(key.keyArn));
+    const revokes = actions.has("revoke-grant");
+    if (!revokes && !(actions.has("enable-key") && ours.some(({ state }) => state === "Disabled"))) return observed;
     const keyArns = ours.map((key) => key.keyArn);
-    const grantsTooMany = await readGrantsTooMany(this.#ports.clients, this.#run, desired, keyArns, target);
-    return { ...observed, grantsTooMany };
+    const read = revokes ? readGrantsTooMany : readGrantsIfAllowed;
+    return { ...observed, grantsTooMany: await read(this.#ports.clients, this.#run, desired, keyArns, target) };
   }
 
   #learn(attempt: Attempt): void {

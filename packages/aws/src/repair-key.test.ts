@@ -179,6 +179,43 @@ describe("a repair that a person asks for", () => {
     expect(faultsOf(world.aws)).toEqual([]);
   });
 
+  test("doesn't enable a key that a stranger may use by a grant, or whose tenant's role a stranger may take on", async () => {
+    const world = await tenant({ cancelUnintendedDeletions: true });
+    const { grants } = world.key;
+    Object.assign(world.key, { state: "PendingDeletion", grants: [STRANGER_GRANT] });
+    await world.repair(["key-pending-deletion-unintended"], { by: VERIFIER, automatic: true });
+    expect(world.key.state).toBe("Disabled");
+    expect(world.aws.replies.at(-1)).toMatchObject({
+      detail: { actions: ["cancel-deletion"], withheld: ["revoke-grant", "enable-key"] },
+    });
+    Object.assign(world.key, { grants });
+    const { trustPolicy } = world.role;
+    world.role.trustPolicy = trustPolicy.replaceAll("acme-web", "stranger");
+    await world.repair(["key-disabled"]);
+    expect(world.key.state).toBe("Disabled");
+    Object.assign(world.key, { grants: [STRANGER_GRANT] });
+    await world.repair(["key-disabled", "grant-foreign", "role-trust-policy-differs"]);
+    expect(faultsOf(world.aws)).toEqual([]);
+    expect([world.key.grants, world.role.trustPolicy]).toEqual([[], trustPolicy]);
+  });
+
+  test("cancels a deletion whatever KMS hides, and enables no key whose grants it can't see", async () => {
+    let armed = false;
+    const world = await tenant({
+      around: async (name, _signal, effect) => {
+        if (armed && name === "ListGrants") throw awsError("AccessDeniedException", 400);
+        return effect();
+      },
+    });
+    armed = true;
+    world.key.state = "PendingDeletion";
+    await world.repair(["key-pending-deletion-unintended"]);
+    expect(world.key.state).toBe("Disabled");
+    armed = false;
+    await world.repair(["key-disabled"]);
+    expect(faultsOf(world.aws)).toEqual([]);
+  });
+
   test("of a key whose tags say nothing lets nobody in, and is refused; what protects is done", async () => {
     const world = await tenant();
     Object.assign(world.key, { tags: {}, state: "PendingDeletion", policy: OPEN_POLICY });

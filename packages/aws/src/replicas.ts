@@ -24,7 +24,7 @@ import {
   TenantKeysError,
 } from "@tenantkeys/core";
 import { changeKey, isNotVisibleYet, STEP_OF_ACTION } from "./executor.ts";
-import { readGrantsTooMany } from "./grants.ts";
+import { readGrantsIfAllowed, readGrantsTooMany } from "./grants.ts";
 import { createAlias, readKey, replicateKey, revokeGrant, scheduleKeyDeletion, updateAlias } from "./keys.ts";
 import { errorName, narrowAwsError } from "./narrow-error.ts";
 import type { ProvisionPorts } from "./ports.ts";
@@ -120,8 +120,8 @@ async function reachReplica(
       const message = `${keyArn} is a replica of the key, and KMS doesn't let tenantkeys look at it`;
       throw new TenantKeysError("access_denied", message, { step: `kms:DescribeKey in ${region}` });
     }
-    if (observed.key !== undefined) await revokeGrantsTooMany(ports, run, replica, target);
-    const actions = actionsFor(replica, observed, target);
+    const letsInByGrant = await leavesStranger(ports, run, replica, observed.key, target);
+    const actions = actionsFor(replica, observed, target, letsInByGrant);
     if (actions.length === 0) return observed.key !== undefined;
     for (const kind of actions) await apply(ports, run, replica, kind);
   }
@@ -129,21 +129,30 @@ async function reachReplica(
   throw new TenantKeysError("plan_not_converging", message, { step: "plan" });
 }
 
-/** Grants are a replica's own. Where the repair isn't about them, they aren't looked at. */
-async function revokeGrantsTooMany(
+/**
+ * Grants are a replica's own. They are looked at where the repair is about them, or opens the replica, and revoked where it
+ * may. @returns whether a stranger has one left, or may have
+ */
+async function leavesStranger(
   ports: ProvisionPorts,
   run: Run,
   { desired, region, keyArn, repair }: ExpectedReplica,
+  key: ObservedKey | undefined,
   target: KeyTarget,
-): Promise<void> {
-  if (repair === undefined || !repair.permissions.replicaActions.has("revoke-grant")) return;
+): Promise<boolean> {
+  if (repair === undefined || key === undefined) return false;
+  const { replicaActions, grants } = repair.permissions;
+  const revokes = replicaActions.has("revoke-grant");
+  if (!revokes && !(replicaActions.has("enable-key") && key.state === "Disabled")) return false;
   const clients = ports.clientsIn(region);
-  for (const { grantId, kind } of await readGrantsTooMany(clients, run, desired, [keyArn], target)) {
-    if (!repair.permissions.grants[kind]) continue;
+  const read = revokes ? readGrantsTooMany : readGrantsIfAllowed;
+  const tooMany = await read(clients, run, desired, [keyArn], target);
+  for (const { grantId } of tooMany?.filter(({ kind }) => revokes && grants[kind]) ?? []) {
     checkDeadline(run, "kms:RevokeGrant");
     await revokeGrant(clients, run, keyArn, grantId);
     repair.actions.add("revoke-grant");
   }
+  return tooMany === undefined || tooMany.some(({ kind }) => kind === "foreign" && !(revokes && grants.foreign));
 }
 
 /** @throws TenantKeysError where somebody disabled or condemned it, and this is no repair */
@@ -151,10 +160,11 @@ function actionsFor(
   replica: ExpectedReplica,
   observed: ObservedReplica,
   target: KeyTarget,
+  letsInByGrant: boolean,
 ): readonly ReplicaActionKind[] {
   const { desired, region, repair } = replica;
   if (repair !== undefined) {
-    const { actions, withheld } = planReplicaRepair(desired, observed, target, repair.permissions);
+    const { actions, withheld } = planReplicaRepair(desired, observed, target, repair.permissions, letsInByGrant);
     repair.withheldOfReplicas.set(region, withheld);
     for (const kind of actions) repair.actions.add(kind);
     return actions;

@@ -23,7 +23,7 @@ import {
 } from "@tenantkeys/core";
 import type { Clients } from "../clients.ts";
 import { declaredState } from "../declared-state.ts";
-import { readGrantsTooMany } from "../grants.ts";
+import { readGrantsIfAllowed } from "../grants.ts";
 import { observeTenantKey } from "../observer.ts";
 import type { Registry } from "../registry.ts";
 import type { Run } from "../run.ts";
@@ -101,9 +101,7 @@ async function planRepairOf(
   }
   const ours = [record.keyArn, ...(record.previousKeyArns ?? [])];
   const keyArns = keysSeen(observed).flatMap(({ keyArn }) => (ours.includes(keyArn) ? [keyArn] : []));
-  const grantsTooMany = permissions.actions.has("revoke-grant")
-    ? await readGrantsTooMany(observing, run, desired, keyArns, target)
-    : [];
+  const grantsTooMany = await readGrantsIfAllowed(observing, run, desired, keyArns, target);
   return planRepair(desired, { ...observed, grantsTooMany }, recorded, target, permissions);
 }
 

@@ -73,6 +73,16 @@ describe("the repair of a replica", () => {
     expect(repair(disabled, ["key-disabled"])).toEqual({ actions: [], withheld: ["enable-key", "admit-tenant"] });
   });
 
+  test("enables none that a stranger may use by a grant", () => {
+    const disabled = replica({ state: "Disabled" });
+    const permissions = permissionsOf(["replica-differs"], "person");
+    expect(planReplicaRepair(DESIRED, disabled, "usable", permissions).actions).toEqual(["enable-key"]);
+    expect(planReplicaRepair(DESIRED, disabled, "usable", permissions, true)).toEqual({
+      actions: [],
+      withheld: ["enable-key"],
+    });
+  });
+
   test("cancels a deletion only where that is asked for, and looks again", () => {
     const dying = replica({ state: "PendingDeletion" });
     expect(repair(dying, ["key-pending-deletion-unintended"]).actions).toEqual(["cancel-deletion"]);

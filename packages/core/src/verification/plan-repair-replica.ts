@@ -13,12 +13,16 @@ export interface ReplicaRepair {
   readonly withheld: readonly ReplicaActionKind[];
 }
 
-/** @param desired the key as it should be in this replica's Region */
+/**
+ * @param desired the key as it should be in this replica's Region
+ * @param letsInByGrant whether a stranger has, or may have, a grant for it that this repair doesn't revoke
+ */
 export function planReplicaRepair(
   desired: DesiredTenantKey,
   observed: ObservedReplica,
   target: KeyTarget,
   permissions: RepairPermissions,
+  letsInByGrant = false,
 ): ReplicaRepair {
   const needed = planReplica(desired, observed, target);
   const { key } = observed;
@@ -27,7 +31,7 @@ export function planReplicaRepair(
   const permits = (kind: ReplicaActionKind) => {
     if (kind === "admit-tenant") return admits;
     // A key that lets in a stranger stays shut, unless its policy is put first.
-    if (kind === "enable-key" && !contained && !admits) return false;
+    if (kind === "enable-key" && ((!contained && !admits) || letsInByGrant)) return false;
     return permissions.replicaActions.has(kind);
   };
   const actions = needed.filter(permits).toSorted((one, other) => Number(isOpening(one)) - Number(isOpening(other)));

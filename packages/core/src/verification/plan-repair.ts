@@ -8,7 +8,7 @@ import type { DesiredTenantKey } from "../desired-state.ts";
 import type { TenantKeysError } from "../errors.ts";
 import type { KeyArn } from "../ids.ts";
 import { hasTags } from "../names.ts";
-import type { ObservedKey, ObservedTenantKey } from "../observed-state.ts";
+import type { ObservedKey, ObservedRole, ObservedTenantKey } from "../observed-state.ts";
 import {
   type Action,
   DYING,
@@ -28,6 +28,7 @@ import {
 import { samePolicy } from "../policy-document.ts";
 import { admitsAlready } from "./narrowing.ts";
 import type { RepairPermissions } from "./repair.ts";
+import { trustsNobodyElse } from "./rules/principals.ts";
 
 /** An action that is needed, and why it can't be this repair's even where its rules permit it. */
 interface Needed {
@@ -279,7 +280,8 @@ function revivalNeeded({ keyArn, state }: ObservedKey): readonly Needed[] {
 
 function enablingNeeded(repairing: Repairing, key: ObservedKey): readonly Needed[] {
   if (repairing.target !== "usable" || key.state !== "Disabled") return [];
-  const permitted = isPolicySafe(repairing, key);
+  const permitted =
+    isPolicySafe(repairing, key) && areGrantsSafe(repairing, key) && isTrustSafe(repairing, repairing.observed.role);
   const obstacle = keyObstacle(repairing, key);
   return [{ action: { kind: "enable-key", keyArn: key.keyArn }, permitted, obstacle }];
 }
@@ -291,6 +293,21 @@ function isPolicySafe(repairing: Repairing, key: ObservedKey): boolean {
   return admissionNeeded(repairing, key).every(
     ({ action, permitted, obstacle }) => actions.has(action.kind) && permitted !== false && obstacle === undefined,
   );
+}
+
+/** The same for one that a stranger may use by a grant, which no policy tells. Not looked at is not safe. */
+function areGrantsSafe({ observed, permissions }: Repairing, { keyArn }: ObservedKey): boolean {
+  if (observed.grantsTooMany === undefined) return false;
+  const revokes = permissions.actions.has("revoke-grant") && permissions.grants.foreign;
+  return revokes || !observed.grantsTooMany.some((grant) => grant.keyArn === keyArn && grant.kind === "foreign");
+}
+
+/** And for one whose tenant's role a stranger may take on: the key's policy lets in the role, whoever that is by then. */
+function isTrustSafe(repairing: Repairing, role: ObservedRole | undefined): boolean {
+  const { desired, permissions } = repairing;
+  if (desired.role.kind === "shared" || role === undefined) return true;
+  if (trustsNobodyElse(role.trustPolicy, desired.role.trustPolicy)) return true;
+  return permissions.actions.has("update-trust-policy") && roleObstacles(repairing).toUse === undefined;
 }
 
 function disablingNeeded({ target }: Repairing, { keyArn, state }: ObservedKey): readonly Needed[] {

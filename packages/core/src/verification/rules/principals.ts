@@ -3,6 +3,7 @@
  * it again, not even one of the same name.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
  */
+import { samePolicy } from "../../policy-document.ts";
 
 const UNIQUE_ID_PATTERN = /^A(?:ROA|IDA|GPA|IPA|NPA|NVA|BIA|CCA|PKA|SCA|SIA)[A-Z0-9]{12,}$/;
 
@@ -41,6 +42,16 @@ export function withPrincipalRevived(policy: unknown, name: string): unknown {
     return { ...(statement as object), Principal: { AWS: names.map((one) => (isDeadPrincipal(one) ? name : one)) } };
   });
   return { ...policy, Statement: statements };
+}
+
+/** Whether a trust policy is as wanted, or lacks only principals that are gone: it lets nobody else take on the role. */
+export function trustsNobodyElse(trustPolicy: unknown, wanted: unknown): boolean {
+  const living = withoutPrincipals(trustPolicy, isDeadPrincipal);
+  const named = awsPrincipals(living);
+  return samePolicy(
+    living,
+    withoutPrincipals(wanted, (principal) => !named.includes(principal)),
+  );
 }
 
 /** @param policy of any shape */

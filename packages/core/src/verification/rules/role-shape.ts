@@ -5,14 +5,7 @@ import { listed } from "../facts.ts";
 import type { Finding } from "../finding.ts";
 import type { RuleId } from "../finding-rules.ts";
 import type { InspectedRole } from "../inspection.ts";
-import {
-  awsPrincipals,
-  deadPrincipals,
-  isDeadPrincipal,
-  isRecord,
-  statementsOf,
-  withoutPrincipals,
-} from "./principals.ts";
+import { awsPrincipals, deadPrincipals, isRecord, statementsOf, trustsNobodyElse } from "./principals.ts";
 
 export interface RoleShape {
   readonly desired: Pick<DesiredRole, "arn" | "trustPolicy" | "boundaryArn">;
@@ -36,10 +29,7 @@ function trustFinding({ trustPolicy }: InspectedRole, { desired, say }: RoleShap
   const wanted = desired.trustPolicy;
   if (samePolicy(trustPolicy, wanted)) return undefined;
   const dead = deadPrincipals(trustPolicy);
-  const living = withoutPrincipals(trustPolicy, isDeadPrincipal);
-  const named = awsPrincipals(living);
-  const wantedOfThem = withoutPrincipals(wanted, (principal) => !named.includes(principal));
-  if (dead.length > 0 && samePolicy(living, wantedOfThem)) {
+  if (dead.length > 0 && trustsNobodyElse(trustPolicy, wanted)) {
     const expected = "trusts only application roles that are there";
     return say("dead-principal", { expected, seen: `its trust policy names ${listed(dead)}` });
   }
