@@ -13,7 +13,7 @@ test("the guard looks at every call that takes a key away or lets somebody in, w
   expect(called).toEqual({
     source: ["aws.kms"],
     "detail-type": ["AWS API Call via CloudTrail"],
-    detail: { eventSource: ["kms.amazonaws.com"], eventName: GUARDED_CALLS },
+    detail: { eventSource: ["kms.amazonaws.com"], errorCode: [{ exists: false }], eventName: GUARDED_CALLS },
   });
   expect(GUARDED_CALLS).toEqual(
     expect.arrayContaining(["ScheduleKeyDeletion", "DisableKey", "PutKeyPolicy", "CreateGrant", "UpdateAlias"]),
@@ -30,6 +30,11 @@ test("what the worker does for every sign-up wakes the guard only when another d
       },
     },
   });
+});
+
+test("calls that AWS refused don't reach the guard, however many somebody without rights makes", () => {
+  const [called, ofOthers] = guardPattern(PROVISIONER).$or;
+  for (const one of [called, ofOthers]) expect(one).toMatchObject({ detail: { errorCode: [{ exists: false }] } });
 });
 
 test("KMS's own events are in it without a caller, as they have none", () => {

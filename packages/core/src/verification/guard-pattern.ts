@@ -66,10 +66,12 @@ export const KEY_USE_CALLS = [
 export function guardPattern(provisionerRoleArn: RoleArn) {
   const arn = [{ "anything-but": [provisionerRoleArn] }, { exists: false }];
   const ofOthers = { sessionContext: { sessionIssuer: { arn } } };
+  // A refused call changes nothing, and anybody of the account can make as many as they like.
+  const succeeded = [{ exists: false }];
   const called = (detail: object) => ({
     source: SOURCE,
     "detail-type": BY_CLOUDTRAIL,
-    detail: { eventSource: [CALLED], ...detail },
+    detail: { eventSource: [CALLED], errorCode: succeeded, ...detail },
   });
   return {
     $or: [
