@@ -86,6 +86,12 @@ describe("who uses a key", () => {
     expect(kinds(use({ caller, ...DENIED }))).toEqual([`${kind}-refused`]);
   });
 
+  test("nobody is taken for an AWS service by the path of a user or role", () => {
+    const named = ["user", "role"].map((kind) => `arn:aws:iam::111122223333:${kind}/x:assumed-role/aws:ec2/me`);
+    for (const arn of named)
+      expect(kinds(use({ caller: { ...EC2, arn } }), expected({ serviceGrants: true }))).toEqual(["principal"]);
+  });
+
   test("a use by a stranger that succeeded is critical, and a refused one isn't", () => {
     const severities = [{}, DENIED].map((changes) =>
       unusualUses(use({ caller: STRANGER, ...changes }), KEY_ARN, expected()),

@@ -8,6 +8,7 @@ import { tenantOfRole, tenantRoleArn } from "../names.ts";
 import { type StageContext, tenantPrincipalArn } from "../stage-context.ts";
 import { type Finding, finding } from "./finding.ts";
 import { KEY_USE_CALLS } from "./guard-pattern.ts";
+import { isSessionOfService } from "./rules/principals.ts";
 import type { KmsCaller, KmsEvent } from "./touched-key.ts";
 
 export function isKeyUse({ operation }: Pick<KmsEvent, "operation">): boolean {
@@ -124,8 +125,7 @@ export function isSessionOf({ arn, roleArn: issuer }: KmsCaller, roleArn: string
 /** An outside account as a whole, or an AWS service that a grant lets in where the profile has such grants. */
 function isDeclaredOutsider({ type, arn, accountId }: KmsCaller, profile: KeyProfile): boolean {
   if (profile.outsideAccounts.includes(accountId as AccountId)) return true;
-  // EC2's own role, for one: arn:aws:sts::111122223333:assumed-role/aws:ec2-infrastructure/i-0a1b2c3d.
-  const isService = type === "AWSService" || arn?.includes(":assumed-role/aws:") === true;
+  const isService = type === "AWSService" || (arn !== undefined && isSessionOfService(arn));
   return isService && profile.serviceGrants;
 }
 

@@ -533,6 +533,16 @@ const grants: readonly Case[] = [
     },
   ],
   [
+    "a grant to a user whose path looks like a service's session",
+    ["grant-foreign"],
+    {
+      desired: SERVICES,
+      key: {
+        grants: read([{ ...GRANT, granteePrincipal: "arn:aws:iam::111122223333:user/x:assumed-role/aws:ec2/me" }]),
+      },
+    },
+  ],
+  [
     "a stranger's grant beside services'",
     ["grant-foreign"],
     { desired: SERVICES, key: { grants: read([SERVICE_GRANT, GRANT]) } },

@@ -10,7 +10,7 @@ import type { Finding } from "../finding.ts";
 import type { RuleId } from "../finding-rules.ts";
 import type { InspectedKey, ObservedGrant } from "../inspection.ts";
 import { type Judgement, judged, whenRead } from "../judgement.ts";
-import { isDeadPrincipal } from "./principals.ts";
+import { isDeadPrincipal, isSessionOfService } from "./principals.ts";
 
 export const GRANT_RULES = ["grant-foreign", "grant-stale"] as const satisfies readonly RuleId[];
 
@@ -43,9 +43,9 @@ export function grantKind(
   return isLeaving ? "stale" : "allowed";
 }
 
-/** As KMS shows them: `dynamodb.eu-west-1.amazonaws.com`, and EC2's own sessions, `…:assumed-role/aws:ec2-infrastructure/i-…`. */
+/** As KMS shows them: `dynamodb.eu-west-1.amazonaws.com`, and sessions of EC2's own. */
 function isService(principal: string): boolean {
-  return /^[a-z0-9.-]+\.amazonaws\.com$/.test(principal) || /:assumed-role\/aws:[a-z0-9-]+\//.test(principal);
+  return /^[a-z0-9.-]+\.amazonaws\.com$/.test(principal) || isSessionOfService(principal);
 }
 
 function told(

@@ -11,6 +11,16 @@ export function isDeadPrincipal(principal: unknown): boolean {
   return typeof principal === "string" && UNIQUE_ID_PATTERN.test(principal);
 }
 
+const SERVICE_SESSION_PATTERN = /^arn:aws[a-z-]*:sts::\d{12}:assumed-role\/aws:[a-z0-9-]+\//;
+
+/**
+ * Such as EC2's own, arn:aws:sts::111122223333:assumed-role/aws:ec2-infrastructure/i-0a1b2c3d. No role of an account can
+ * have a colon in its name; the path of a user or role may hold anything, so the whole ARN counts from its start.
+ */
+export function isSessionOfService(arn: string): boolean {
+  return SERVICE_SESSION_PATTERN.test(arn);
+}
+
 /** @param policy of any shape; each name once */
 export function awsPrincipals(policy: unknown): readonly string[] {
   const names = statementsOf(policy).flatMap((statement) => awsNamesOf(statement) ?? []);
