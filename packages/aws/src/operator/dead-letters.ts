@@ -10,7 +10,7 @@ import {
   SendMessageCommand,
   type SQSClient,
 } from "@aws-sdk/client-sqs";
-import type { TenantKeysError } from "@tenantkeys/core";
+import { refuseSender, type TenantKeysError } from "@tenantkeys/core";
 import { narrowAwsError } from "../narrow-error.ts";
 import type { Run } from "../run.ts";
 import { queueUrl } from "./queue-url.ts";
@@ -123,6 +123,8 @@ async function replayOne(
     if (options.code !== undefined && !(await ports.failureCodes(letter)).includes(options.code)) {
       return { kind: "skipped", letter };
     }
+    // The worker refused it for its sender, which it would now have no more.
+    refuseSender(String(letter.detailType), message.Attributes?.SenderId, ports.place.stage);
     const mismatch = stageMismatch(event, ports.place);
     if (mismatch !== undefined && !options.forceStage) return failed(letter, mismatch);
     if (options.dryRun) return { kind: "listed", letter };
@@ -149,7 +151,7 @@ async function receive(sqs: SQSClient, run: Run, url: string, wanted: number): P
     MaxNumberOfMessages: Math.min(RECEIVE_MESSAGES_MAX, wanted),
     WaitTimeSeconds: RECEIVE_WAIT_SECONDS,
     VisibilityTimeout: HOLD_SECONDS,
-    MessageSystemAttributeNames: ["SentTimestamp"],
+    MessageSystemAttributeNames: ["SenderId", "SentTimestamp"],
   });
   try {
     return (await sqs.send(command, { abortSignal: run.signal })).Messages ?? [];

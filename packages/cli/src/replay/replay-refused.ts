@@ -1,5 +1,5 @@
 import type { KeptEvent } from "@tenantkeys/aws";
-import { asTenantKeysError, TenantKeysError } from "@tenantkeys/core";
+import { asTenantKeysError, type ErrorCode, TenantKeysError } from "@tenantkeys/core";
 import type { ExitCode } from "../exit-codes.ts";
 import type { Session } from "../ports.ts";
 import { toBusEvent } from "../read-events.ts";
@@ -31,12 +31,20 @@ export async function replayRefused(
   return answerReplay(session, { dryRun, limitReached: found.length > limit, events });
 }
 
+/** Refused for who sent it: whoever sends it again would stand behind it, unawares where they send many. */
+const NEVER_SENT_AGAIN: readonly string[] = ["sender_refused", "repair_refused"];
+
 interface ReadKept extends EventWithOrigin {
   readonly kept: KeptEvent;
 }
 
 async function readKept({ operator, run }: Session, kept: KeptEvent): Promise<ReadKept | ReplayedEvent> {
   const origin = `refused/${kept.refusalId}`;
+  if (NEVER_SENT_AGAIN.includes(kept.code)) {
+    const message = `${kept.code}: it was refused for who sent it, so it isn't sent again in your name`;
+    const error = new TenantKeysError(kept.code as ErrorCode, message);
+    return { origin, tenantId: kept.tenantId, outcome: "failed", error };
+  }
   try {
     const body = await operator.readRefusedBody(run, kept);
     return { kept, origin, event: toBusEvent(parseBody(body)) };

@@ -131,6 +131,16 @@ describe("a replay", () => {
     expect(out).toContain("it was sent, but is still in the refused store: slow down");
   });
 
+  test.each(["sender_refused", "repair_refused"] as const)(
+    "what was refused for who sent it (%s) is never sent in another's name",
+    async (code) => {
+      const { operator, settled } = refusedStore({ listRefused: async () => [keptEvent({ code })] });
+      const { exitCode, out } = await runCommand(["replay", "--refused"], operator);
+      expect([exitCode, settled]).toEqual([1, []]);
+      expect(out).toContain("so it isn't sent again in your name");
+    },
+  );
+
   test("a dry run of the refused store changes nothing", async () => {
     const { operator, settled } = refusedStore({});
     const { out } = await runCommand(["replay", "--refused", "--dry-run"], operator);
