@@ -164,7 +164,10 @@ function actionsFor(
 ): readonly ReplicaActionKind[] {
   const { desired, region, repair } = replica;
   if (repair !== undefined) {
-    const { actions, withheld } = planReplicaRepair(desired, observed, target, repair.permissions, letsInByGrant);
+    const { actions, withheld } = planReplicaRepair(desired, observed, target, repair.permissions, {
+      primary: replica.primary,
+      letsInByGrant,
+    });
     repair.withheldOfReplicas.set(region, withheld);
     for (const kind of actions) repair.actions.add(kind);
     return actions;

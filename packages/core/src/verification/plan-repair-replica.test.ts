@@ -37,12 +37,14 @@ const replica = (change: Partial<ObservedKey> | undefined = {}, aliased = true):
   aliased,
 });
 const MISSING: ObservedReplica = { ...replica(), key: undefined, aliased: false };
+/** A primary that is the tenant's, and no grants. */
+const AROUND = { primary: { tags: DESIRED.keyOwnership }, letsInByGrant: false };
 const repair = (
   observed: ObservedReplica,
   rules: readonly RuleId[],
   target: KeyTarget = "usable",
   askedBy: RepairAsker = "person",
-) => planReplicaRepair(DESIRED, observed, target, permissionsOf(rules, askedBy));
+) => planReplicaRepair(DESIRED, observed, target, permissionsOf(rules, askedBy), AROUND);
 
 describe("the repair of a replica", () => {
   test("makes one that is missing, with its name and its tenant, where that is asked for", () => {
@@ -73,11 +75,21 @@ describe("the repair of a replica", () => {
     expect(repair(disabled, ["key-disabled"])).toEqual({ actions: [], withheld: ["enable-key", "admit-tenant"] });
   });
 
+  test("of another tenant's key, to which a changed record leads, opens and makes none, and protects it", () => {
+    const tags = { ...DESIRED.keyOwnership, "tenantkeys:tenant": "globex" };
+    const rules: RuleId[] = ["replica-differs", "replica-missing"];
+    const theirs = replica({ tags, state: "Disabled", policy: DESIRED.creationPolicy }, false);
+    expect(repair(theirs, rules)).toEqual({ actions: [], withheld: ["enable-key", "create-alias", "admit-tenant"] });
+    const around = { primary: { tags }, letsInByGrant: false };
+    expect(planReplicaRepair(DESIRED, MISSING, "usable", permissionsOf(rules, "person"), around).actions).toEqual([]);
+    expect(repair(replica({ tags, state: "PendingDeletion" }), rules).actions).toEqual(["cancel-deletion"]);
+  });
+
   test("enables none that a stranger may use by a grant", () => {
     const disabled = replica({ state: "Disabled" });
     const permissions = permissionsOf(["replica-differs"], "person");
-    expect(planReplicaRepair(DESIRED, disabled, "usable", permissions).actions).toEqual(["enable-key"]);
-    expect(planReplicaRepair(DESIRED, disabled, "usable", permissions, true)).toEqual({
+    expect(planReplicaRepair(DESIRED, disabled, "usable", permissions, AROUND).actions).toEqual(["enable-key"]);
+    expect(planReplicaRepair(DESIRED, disabled, "usable", permissions, { ...AROUND, letsInByGrant: true })).toEqual({
       actions: [],
       withheld: ["enable-key"],
     });
