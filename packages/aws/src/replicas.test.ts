@@ -5,6 +5,7 @@ import {
   type KeyArn,
   type KeyState,
   type KeyTarget,
+  parseAttemptId,
   parseKeyArn,
   parseRegion,
   type Region,
@@ -19,15 +20,21 @@ const [FRANKFURT, VIRGINIA] = [parseRegion("eu-central-1"), parseRegion("us-east
 const DESIRED = desiredTenantKey(CONTEXT, ACME, DEFAULT_KEY, completeKeyProfile({ replicaRegions: [FRANKFURT] }));
 const PRIMARY = parseKeyArn(`arn:aws:kms:${CONTEXT.region}:${CONTEXT.accountId}:key/mrk-1`);
 
+const TAGS = DESIRED.keyTags(parseAttemptId("attempt-1"));
+
 interface World {
   readonly primary?: KeyArn;
   /** What the primary says of its replicas. */
   readonly listed?: readonly Region[];
   readonly hidden?: readonly Region[];
   readonly states?: Readonly<Record<string, KeyState>>;
+  readonly owner?: string;
 }
 
-async function reach(target: KeyTarget, { primary = PRIMARY, listed = [], hidden = [], states = {} }: World) {
+async function reach(
+  target: KeyTarget,
+  { primary = PRIMARY, listed = [], hidden = [], states = {}, owner = ACME }: World,
+) {
   const changes: string[] = [];
   const clientsIn = (region: Region) => fakeClients((call) => answer(region, call));
   const made: Record<string, KeyState> = { ...states };
@@ -48,7 +55,12 @@ async function reach(target: KeyTarget, { primary = PRIMARY, listed = [], hidden
       case "GetKeyPolicy":
         return { Policy: policies[region] ?? JSON.stringify(DESIRED.admittedPolicy) };
       case "ListResourceTags":
-        return { Tags: [{ TagKey: "tenantkeys:attempt", TagValue: "attempt-1" }] };
+        return {
+          Tags: Object.entries({ ...TAGS, "tenantkeys:tenant": owner }).map(([TagKey, TagValue]) => ({
+            TagKey,
+            TagValue,
+          })),
+        };
       case "ReplicateKey":
         made[FRANKFURT] = "Enabled";
         return {};
@@ -86,6 +98,13 @@ describe("a replica", () => {
     const { changes, error } = await reach("deleted", { listed: [FRANKFURT, VIRGINIA], states });
     expect(error).toBeUndefined();
     expect(changes).toEqual([...SHUT_IN(FRANKFURT), ...SHUT_IN(VIRGINIA)]);
+  });
+
+  test("of another tenant's key, to which a changed record leads, is shut and not scheduled for deletion", async () => {
+    const states = { [FRANKFURT]: "Enabled" } as const;
+    const { changes, error } = await reach("deleted", { listed: [FRANKFURT], states, owner: "globex" });
+    expect(error).toBeUndefined();
+    expect(changes).toEqual([`PutKeyPolicy in ${FRANKFURT}`, `DisableKey in ${FRANKFURT}`]);
   });
 
   test("that its primary lists and that hides is never taken for none, and keeps no other from being shut", async () => {

@@ -20,6 +20,7 @@ import {
   type Replica,
   type ReplicaActionKind,
   refuseReplica,
+  refuseUntagged,
   replicaArn,
   TenantKeysError,
 } from "@tenantkeys/core";
@@ -53,6 +54,9 @@ export async function reachReplicas(
   const key = primary.kind === "read" ? primary.key : undefined;
   const recordedRegions = recorded.replicas?.map(({ region }) => region);
   const listed = (primary.kind === "denied" ? recordedRegions : key?.replicaRegions) ?? [];
+  // A key that isn't certainly the tenant's isn't deleted, and neither are its replicas: they are shut.
+  const isTheirs = key === undefined || refuseUntagged(desired, key) === undefined;
+  const end = target === "deleted" && !isTheirs ? "withdrawn" : target;
   const replicas: Replica[] = [];
   let failure: TenantKeysError | undefined;
   for (const region of new Set([...desired.replicaRegions, ...listed])) {
@@ -69,7 +73,7 @@ export async function reachReplicas(
       repair,
     };
     try {
-      const isThere = await reachReplica(ports, run, replica, target);
+      const isThere = await reachReplica(ports, run, replica, end);
       if (isThere) replicas.push({ region, keyArn: replica.keyArn });
     } catch (error) {
       failure ??= asTenantKeysError(error);

@@ -31,6 +31,25 @@ function tenantWith(profile: Partial<KeyProfile> = {}, around?: AroundCall) {
 }
 
 describe("an offboarding", () => {
+  test("deletes no key whose tags say that it is another tenant's, wherever a changed record leads", async () => {
+    const { aws, send, passDays } = tenantWith();
+    await send("TenantSignedUp");
+    await send("TenantOffboarded", {}, ALICE);
+    const [key] = aws.keys;
+    if (key === undefined) throw new Error("no key");
+    const { tags } = key;
+    for (const changed of [{ ...tags, "tenantkeys:tenant": "globex" }, {}]) {
+      Object.assign(key, { tags: changed });
+      passDays(8);
+      await expect(send("TenantKeyReviewDue")).resolves.toMatchObject({ error: { code: "key_taken" } });
+      expect(key.state).toBe("Disabled");
+    }
+    Object.assign(key, { tags });
+    passDays(8);
+    await send("TenantKeyReviewDue");
+    expect(key.state).toBe("PendingDeletion");
+  });
+
   test("goes step by step to the end, each step when its time has come", async () => {
     const { aws, send, passDays, clock } = tenantWith();
     await send("TenantSignedUp");

@@ -196,7 +196,12 @@ export function planDeparture(
   // Gone for good is only a tenant's key of which no predecessor is left either.
   const keys = current === undefined ? previous : [current, ...previous];
   const [key] = keys;
-  const unseen = refuseUnseenKey(desired, observed, recorded, current) ?? refuseHiddenPrevious(desired, observed);
+  const unseen =
+    refuseUnseenKey(desired, observed, recorded, current) ??
+    refuseHiddenPrevious(desired, observed) ??
+    (target === "deleted"
+      ? keys.map((one) => refuseUntagged(desired, one)).find((one) => one !== undefined)
+      : undefined);
   if (key !== undefined) {
     const leavesRole = isOurRole(desired, observed) && observed.rolePolicy !== undefined;
     // While one of them hides the others are shut, and no end is begun that couldn't be the tenant's.
@@ -214,6 +219,15 @@ export function planDeparture(
     discardActions(desired, observed, recorded, undefined),
   ];
   return ready(undefined, steps);
+}
+
+/** A changed record must never end another tenant's key: it goes only where its own tags say whose it is. */
+export function refuseUntagged(
+  desired: DesiredTenantKey,
+  { keyArn, state, tags }: ObservedKey,
+): TenantKeysError | undefined {
+  if (DYING.includes(state) || hasTags(tags, desired.keyOwnership)) return undefined;
+  return refusal("key_taken", `${keyArn} isn't tagged as this tenant's, so it isn't deleted`, desired);
 }
 
 /** The tenant's key, where neither it nor its end was seen. */
