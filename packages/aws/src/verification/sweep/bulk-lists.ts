@@ -8,8 +8,10 @@ import {
   KEY_TAG,
   type KeyArn,
   parseKeyArn,
+  ROLE_ARN_PATTERN,
   STAGE_TAG,
   type StageContext,
+  stageNames,
   type TaggedKey,
   type Tags,
   TENANT_TAG,
@@ -38,7 +40,7 @@ export interface BulkLists {
   readonly aliases: Listing<ReadonlyMap<string, KeyArn>>;
   /** Keys with this stage's tag, and of their tags ours. */
   readonly taggedKeys: Listing<readonly TaggedKey[]>;
-  /** Roles under this stage's path or of its names, by name. */
+  /** Roles under this stage's path or of its names, the one that tenants may share among them, by name. */
   readonly roles: Listing<ReadonlyMap<string, RoleDetail>>;
 }
 
@@ -124,7 +126,11 @@ async function listRoles(
 ): Promise<Listing<ReadonlyMap<string, RoleDetail>>> {
   const facts = new Map<string, RoleDetail>();
   const path = tenantRolePath(stage);
-  const isOurs = ({ RoleName: name = "", Path }: RoleDetail) => Path === path || name.startsWith(`tk-${stage}-`);
+  const { sharedTenantRole } = stageNames(stage);
+  // A role of such a name under a path that no ARN of ours can hold isn't kept: anybody may make one, and it mustn't end a
+  // sweep. Where a tenant's role should be, its absence here has it read directly.
+  const isOurs = ({ RoleName: name = "", Path, Arn = "" }: RoleDetail) =>
+    (Path === path || name === sharedTenantRole || name.startsWith(`tk-${stage}-`)) && ROLE_ARN_PATTERN.test(Arn);
   const fault = await eachPage(reader, "iam:GetAccountAuthorizationDetails", ROLE_PAGES_MAX, async (Marker) => {
     const command = new GetAccountAuthorizationDetailsCommand({
       Filter: ["Role"],

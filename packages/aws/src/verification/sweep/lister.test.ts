@@ -1,4 +1,4 @@
-import { parseKeyArn, TenantKeysError } from "@tenantkeys/core";
+import { parseKeyArn, SHARED_ROLE_RULES, sharedTrustPolicy, TenantKeysError } from "@tenantkeys/core";
 import { describe, expect, test } from "vitest";
 import { awsError, type Call, FakeClock } from "../../test-support.ts";
 import { decodeShard, type ShardKey } from "./shard-content.ts";
@@ -85,7 +85,11 @@ describe("a list that isn't whole", () => {
   test.each([
     ["ListAliases", "kms:ListAliases", ["orphan-alias"]],
     ["GetResources", "tag:GetResources", ["orphan-key"]],
-    ["GetAccountAuthorizationDetails", "iam:GetAccountAuthorizationDetails", ["orphan-role", "stage-mismatch"]],
+    [
+      "GetAccountAuthorizationDetails",
+      "iam:GetAccountAuthorizationDetails",
+      ["orphan-role", "stage-mismatch", ...SHARED_ROLE_RULES],
+    ],
   ])(
     "%s refused: a finding, counted, and what it would have given is read directly",
     async (name, operation, unjudged) => {
@@ -175,6 +179,50 @@ describe("what belongs to nobody", () => {
     expect(found.filter(({ ruleId }) => ruleId === "could-not-verify")).toHaveLength(1);
     expect(ofList(made)?.unjudged).toEqual(["orphan-alias"]);
   });
+});
+
+describe("the role that all tenants share", () => {
+  const shared = (made: SweepWorld, more: object = {}) => {
+    made.addRole("tenantkeys-dev-tenant", "/tenantkeys/");
+    const { context } = made.sweepPorts();
+    Object.assign(made.roles.at(-1) ?? {}, {
+      AssumeRolePolicyDocument: encodeURIComponent(JSON.stringify(sharedTrustPolicy(context))),
+      PermissionsBoundary: { PermissionsBoundaryArn: context.tenantBoundaryArn },
+      ...more,
+    });
+  };
+  const listShared = async (made: SweepWorld) => {
+    const ports = made.sweepPorts();
+    made.roles.splice(0, made.roles.length, ...made.roles.filter(({ Path }) => Path === "/tenantkeys/"));
+    const context = { ...ports.context, roleMode: "session-tag" } as const;
+    await sweepTick({ ...ports, context }, longRun(new FakeClock()));
+  };
+
+  test("is judged in every sweep of a stage that has one", async () => {
+    const made = world(1);
+    shared(made);
+    await listShared(made);
+    expect(findingsOf(made)).toEqual([]);
+    expect(ofList(made)?.judged).toEqual(expect.arrayContaining([...SHARED_ROLE_RULES]));
+  });
+
+  test("without its boundary, or gone, is a finding of no tenant", async () => {
+    const open = world(1);
+    shared(open, { PermissionsBoundary: undefined });
+    await listShared(open);
+    expect(findingsOf(open)).toMatchObject([{ ruleId: "role-boundary-differs", tenantId: undefined }]);
+    const gone = world(1);
+    await listShared(gone);
+    expect(findingsOf(gone)).toMatchObject([{ ruleId: "role-missing", tenantId: undefined }]);
+  });
+});
+
+test("a role of the stage's names under a path that no ARN of ours holds doesn't end the sweep", async () => {
+  const made = world(1);
+  made.addRole("tk-dev-x", "/a:b/");
+  await list(made);
+  expect(made.held.current).toMatchObject({ phase: "checking", tenantKeys: 1 });
+  expect(findingsOf(made)).toEqual([]);
 });
 
 describe("the registry", () => {

@@ -9,19 +9,22 @@ import {
   keysNotCovered,
   regionsOf,
   roundsOf,
+  SHARED_ROLE_RULES,
   type StageContext,
   type Sweep,
   shardKeysMax,
+  stageNames,
   TenantKeysError,
   takeIntoInventory,
   tenantRoleName,
+  verifySharedRole,
 } from "@tenantkeys/core";
 import type { Run } from "../../run.ts";
 import { inspectedRoleOf } from "../inspect-role.ts";
 import type { BulkFacts } from "../inspect-tenant-key.ts";
 import { type BulkLists, readBulkLists } from "./bulk-lists.ts";
 import { recordOfStage } from "./close-sweep.ts";
-import { faultsOf, findOrphans, LIST_RULES, unreadableRecord } from "./orphans.ts";
+import { faultsOf, findOrphans, LIST_RULES, type OfTheLists, unreadableRecord } from "./orphans.ts";
 import type { SweepPorts } from "./ports.ts";
 import { registryRecords } from "./registry-records.ts";
 import { createShardCutter, encodeShard, type ShardKey } from "./shard-content.ts";
@@ -42,8 +45,14 @@ export async function listEverything(ports: SweepPorts, run: Run, sweep: Sweep):
   const lists = await readBulkLists(observing, reader, context);
   const cut = await cutRegistry(ports, run, sweep, lists);
   const orphans = await findOrphans(ports, reader, lists, cut.inventory);
-  const unjudged = [...orphans.unjudged, ...(cut.overfull ? (["region-not-covered"] as const) : [])];
-  await recordOfStage(findings, run, LIST_RULES, [...orphans.findings, ...cut.findings], unjudged);
+  const shared = judgeSharedRole(lists, context);
+  const unjudged = [
+    ...orphans.unjudged,
+    ...shared.unjudged,
+    ...(cut.overfull ? (["region-not-covered"] as const) : []),
+  ];
+  const found = [...orphans.findings, ...shared.findings, ...cut.findings];
+  await recordOfStage(findings, run, [...LIST_RULES, ...SHARED_ROLE_RULES], found, unjudged);
   const faults = faultsOf(lists);
   return {
     shards: cut.shards,
@@ -53,6 +62,14 @@ export async function listEverything(ports: SweepPorts, run: Run, sweep: Sweep):
     pagesCut: faults.filter(({ kind }) => kind === "cut").length,
     rounds: roundsOf(cut.tenantKeys, settings.sweepQuotaShare, sweep.rounds),
   };
+}
+
+/** It is no tenant's, so no shard looks at it. A list that isn't whole is told already. */
+function judgeSharedRole({ roles }: BulkLists, context: StageContext): OfTheLists {
+  if (roles.fault !== undefined) return { findings: [], unjudged: SHARED_ROLE_RULES };
+  const detail = roles.facts.get(stageNames(context.stage).sharedTenantRole);
+  const role = detail === undefined ? undefined : inspectedRoleOf(detail);
+  return { findings: verifySharedRole(role, context), unjudged: [] };
 }
 
 interface CutRegistry {
