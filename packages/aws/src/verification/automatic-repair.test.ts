@@ -9,6 +9,7 @@ import {
   parseTenantId,
   type RuleId,
   type StoredFinding,
+  TenantKeysError,
 } from "@tenantkeys/core";
 import { describe, expect, test } from "vitest";
 import { awsError, CONTEXT, FakeClock, fakeClients, runOn } from "../test-support.ts";
@@ -34,7 +35,7 @@ interface Item {
 /** A stage with these open findings. @param stage.keys how many a scan of its registry finds */
 function stage(
   open: readonly StoredFinding[],
-  stage: { keys?: number; settings?: object; own?: readonly string[]; races?: number } = {},
+  stage: { keys?: number; settings?: object; own?: readonly string[]; races?: number; broken?: string } = {},
 ) {
   const { keys = 40, settings: changes = { automaticRepair: true }, own = [] } = stage;
   const clock = new FakeClock();
@@ -63,7 +64,7 @@ function stage(
         item = put;
         return {};
       case "Scan":
-        return { Items: Array.from({ length: keys }, (_, index) => keyItem(index)) };
+        return { Items: [{ entity: "TenantKey" }, ...Array.from({ length: keys - 1 }, (_, index) => keyItem(index))] };
       default: {
         const event = parseTenantEvent(input.MessageBody, settings);
         if (event.type !== "TenantKeyRepairRequested") throw new Error(event.type);
@@ -87,11 +88,11 @@ function stage(
       history: async () => [],
     },
     registry: {
-      get: async (_run: unknown, tenantId: string) =>
-        ({
-          tenantId,
-          ...(own.includes(tenantId) ? { ownKeyArn: "arn:aws:kms:eu-west-1:444455556666:key/1" } : {}),
-        }) as KeyRecord,
+      get: async (_run: unknown, tenantId: string) => {
+        if (tenantId === stage.broken) throw new TenantKeysError("record_invalid", "it can't be read");
+        const ofOwn = own.includes(tenantId) ? { ownKeyArn: "arn:aws:kms:eu-west-1:444455556666:key/1" } : {};
+        return { tenantId, ...ofOwn } as KeyRecord;
+      },
     } as unknown as AutomaticRepairPorts["registry"],
   };
   const repair = (scope?: Parameters<typeof repairAutomatically>[2]) => repairAutomatically(ports, runOn(clock), scope);
@@ -158,6 +159,13 @@ describe("automatic repair", () => {
     const { repair, sent } = stage([stored("role-boundary-differs", "acme")], { own: ["acme"] });
     await repair();
     expect(sent).toEqual([]);
+  });
+
+  test("of the others goes on where one tenant's record can't be read", async () => {
+    const open = [stored("rotation-off", "acme"), stored("rotation-off", "globex")];
+    const { repair, sent } = stage(open, { broken: "acme" });
+    await repair();
+    expect(sent.map(({ tenantId }) => tenantId)).toEqual(["globex"]);
   });
 
   test("of two functions that ask at once the later sees what the first has asked for", async () => {

@@ -16,12 +16,12 @@ import {
 } from "@tenantkeys/core";
 import { repairEvent } from "../bus-message.ts";
 import type { Clients } from "../clients.ts";
-import { listKeys } from "../operator/list-keys.ts";
 import type { Run } from "../run.ts";
 import { RACES_MAX } from "../take-key.ts";
 import { askWorker } from "./ask-worker.ts";
 import type { VerifyPorts } from "./ports.ts";
 import { readRepairLedger, writeRepairLedger } from "./repair-ledger-store.ts";
+import { registryRecords } from "./sweep/registry-records.ts";
 
 export interface AutomaticRepairPorts extends Pick<VerifyPorts, "findings" | "registry" | "settings" | "context"> {
   /** The function's own, for the registry and the worker's queue. */
@@ -78,7 +78,10 @@ async function openFindings({ findings }: AutomaticRepairPorts, run: Run, { tena
   return open;
 }
 
-/** What is done about a key of the tenant's own account, a person asks for. */
+/**
+ * What is done about a key of the tenant's own account, a person asks for. One whose record can't be read is left out, since
+ * nobody can say whose account it is in: that is a finding of its own, and mustn't keep the others from being repaired.
+ */
 async function withoutOwnKeys(
   { registry }: AutomaticRepairPorts,
   run: Run,
@@ -86,10 +89,14 @@ async function withoutOwnKeys(
 ): Promise<readonly WantedRepair[]> {
   const ours: WantedRepair[] = [];
   for (const repair of wanted) {
-    const record = await registry.get(run, repair.tenantId, repair.keyName);
+    const record = await registry.get(run, repair.tenantId, repair.keyName).catch(unlessInvalid);
     if (record !== undefined && record.ownKeyArn === undefined) ours.push(repair);
   }
   return ours;
+}
+
+function unlessInvalid(error: unknown): undefined {
+  if (!(error instanceof TenantKeysError) || error.code !== "record_invalid") throw error;
 }
 
 /** Written down before anything is sent: a function that stops in between has asked for too little, never for too much. */
@@ -116,11 +123,11 @@ async function reserve(ports: AutomaticRepairPorts, run: Run, wanted: readonly W
   );
 }
 
-/** As far as more of them would raise the limit. */
+/** As far as more of them would raise the limit. Records that can't be read are keys as well. */
 async function countKeys({ clients, settings, context }: AutomaticRepairPorts, run: Run): Promise<number> {
   const enough = keysToCount(settings);
   let count = 0;
-  for await (const _ of listKeys(clients, run, stageNames(context.stage).registryTable)) {
+  for await (const _ of registryRecords(clients, run, stageNames(context.stage).registryTable)) {
     count += 1;
     if (count >= enough) break;
   }
