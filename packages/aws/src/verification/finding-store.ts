@@ -27,6 +27,7 @@ import {
   registryTable,
 } from "../registry-table.ts";
 import type { Run } from "../run.ts";
+import { cancellationCodes, outlastConflicts } from "./outlast-conflicts.ts";
 import type { FindingStore } from "./ports.ts";
 import { type QueryPage, queryPages } from "./query-pages.ts";
 
@@ -129,7 +130,7 @@ function beginsWith(pk: string, prefix: string) {
 /** Where the condition isn't met, another worker has written what it saw at the same time: that stands. */
 async function putIf(clients: Clients, run: Run, input: PutCommandInput): Promise<void> {
   try {
-    await clients.documents.send(new PutCommand(input), { abortSignal: run.signal });
+    await outlastConflicts(run, () => clients.documents.send(new PutCommand(input), { abortSignal: run.signal }));
   } catch (error) {
     if (errorName(error) !== "ConditionalCheckFailedException") throw narrowAwsError(error, "dynamodb:PutItem");
   }
@@ -137,11 +138,11 @@ async function putIf(clients: Clients, run: Run, input: PutCommandInput): Promis
 
 type Writes = NonNullable<ConstructorParameters<typeof TransactWriteCommand>[0]["TransactItems"]>;
 
-async function transactIf(clients: Clients, run: Run, writes: Writes): Promise<void> {
+async function transactIf(clients: Clients, run: Run, TransactItems: Writes): Promise<void> {
+  const write = () => clients.documents.send(new TransactWriteCommand({ TransactItems }), { abortSignal: run.signal });
   try {
-    await clients.documents.send(new TransactWriteCommand({ TransactItems: writes }), { abortSignal: run.signal });
+    await outlastConflicts(run, write);
   } catch (error) {
-    const { CancellationReasons: reasons = [] } = error as { CancellationReasons?: readonly { Code?: string }[] };
-    if (!reasons.some(({ Code }) => Code === "ConditionalCheckFailed")) throw narrowAwsError(error, "dynamodb:PutItem");
+    if (!cancellationCodes(error).includes("ConditionalCheckFailed")) throw narrowAwsError(error, "dynamodb:PutItem");
   }
 }

@@ -13,18 +13,16 @@ import { EntityParser } from "dynamodb-toolbox/entity/actions/parse";
 import { errorName, narrowAwsError } from "../../narrow-error.ts";
 import { readItem } from "../../registry.ts";
 import type { Run } from "../../run.ts";
+import { cancellationCodes, outlastConflicts } from "../outlast-conflicts.ts";
 import { type QueryPage, queryPages } from "../query-pages.ts";
 import { CURRENT_KEY, RECORD_PREFIX, SWEEP_PARTITION, shardEntity, shardKey, sweepEntity } from "./sweep-items.ts";
 import type { Shard, ShardWithContent, SweepStore } from "./sweep-store.ts";
 import { type Conditions, conditionExpressions, type ItemUpdate, updateExpressions } from "./update-expression.ts";
 
-/** DynamoDB's most per transaction. */
-const DELETES_PER_CALL = 100;
+/** A transaction holds 4 MB, and a shard that was lost still has its content: up to 400 KB. */
+const DELETES_PER_CALL = 10;
 /** A page holds 1 MB: with their content some 10 shards, of which there are 10,000 at most. */
 const PAGES_MAX = 5_000;
-/** Two workers that end a shard in the same moment count on the same item. */
-const TRANSACTION_TRIES_MAX = 8;
-const CONFLICT_DELAY_MS = 40;
 
 type Writes = NonNullable<TransactWriteCommandInput["TransactItems"]>;
 
@@ -129,7 +127,7 @@ function createItems(documents: DynamoDBDocumentClient, tableName: string) {
   const toShard = (raw: Record<string, unknown>): ShardWithContent =>
     readItem(raw, () => new EntityFormatter(shards).format(raw) as unknown as ShardWithContent);
   const put = (run: Run, input: ConstructorParameters<typeof PutCommand>[0]) =>
-    unlessFirst("dynamodb:PutItem", () => documents.send(new PutCommand(input), { abortSignal: run.signal }));
+    unlessFirst(run, "dynamodb:PutItem", () => documents.send(new PutCommand(input), { abortSignal: run.signal }));
   const get = async (run: Run, Key: Record<string, string>) => {
     const command = new GetCommand({ TableName: tableName, Key, ConsistentRead: true });
     const answer = await documents.send(command, { abortSignal: run.signal }).catch((error) => {
@@ -171,7 +169,9 @@ function createItems(documents: DynamoDBDocumentClient, tableName: string) {
       }
     },
     update: (run: Run, input: ConstructorParameters<typeof UpdateCommand>[0]) =>
-      unlessFirst("dynamodb:UpdateItem", () => documents.send(new UpdateCommand(input), { abortSignal: run.signal })),
+      unlessFirst(run, "dynamodb:UpdateItem", () =>
+        documents.send(new UpdateCommand(input), { abortSignal: run.signal }),
+      ),
     transact: (run: Run, writes: Writes) => transact(documents, run, writes),
     deleteShards: (run: Run, sweepId: string) => deleteShards(documents, run, tableName, sweepId),
   };
@@ -223,9 +223,10 @@ async function deleteShards(
   if (keys.length > 0) await deleteAll(keys);
 }
 
-async function unlessFirst(step: string, write: () => Promise<unknown>): Promise<boolean> {
+async function unlessFirst(run: Run, step: string, write: () => Promise<unknown>): Promise<boolean> {
   try {
-    await write();
+    // Shards that end count on the sweep's item in transactions.
+    await outlastConflicts(run, write);
     return true;
   } catch (error) {
     if (errorName(error) === "ConditionalCheckFailedException") return false;
@@ -233,24 +234,13 @@ async function unlessFirst(step: string, write: () => Promise<unknown>): Promise
   }
 }
 
-async function transact(documents: DynamoDBDocumentClient, run: Run, writes: Writes): Promise<boolean> {
-  for (let tries = 1; ; tries++) {
-    try {
-      await documents.send(new TransactWriteCommand({ TransactItems: writes }), { abortSignal: run.signal });
-      return true;
-    } catch (error) {
-      const reasons = cancellationCodes(error);
-      if (reasons.includes("ConditionalCheckFailed")) return false;
-      if (!reasons.includes("TransactionConflict") || tries === TRANSACTION_TRIES_MAX) {
-        throw narrowAwsError(error, "dynamodb:TransactWriteItems");
-      }
-      await run.clock.sleep(CONFLICT_DELAY_MS * tries);
-    }
+async function transact(documents: DynamoDBDocumentClient, run: Run, TransactItems: Writes): Promise<boolean> {
+  const write = () => documents.send(new TransactWriteCommand({ TransactItems }), { abortSignal: run.signal });
+  try {
+    await outlastConflicts(run, write);
+    return true;
+  } catch (error) {
+    if (cancellationCodes(error).includes("ConditionalCheckFailed")) return false;
+    throw narrowAwsError(error, "dynamodb:TransactWriteItems");
   }
-}
-
-function cancellationCodes(error: unknown): readonly (string | undefined)[] {
-  if (errorName(error) !== "TransactionCanceledException") return [];
-  const { CancellationReasons: reasons = [] } = error as { CancellationReasons?: readonly { Code?: string }[] };
-  return reasons.map(({ Code }) => Code);
 }
