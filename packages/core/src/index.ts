@@ -54,6 +54,7 @@ export * from "./verification/reconcile-findings.ts";
 export * from "./verification/repair.ts";
 export * from "./verification/repair-ledger.ts";
 export * from "./verification/request-quotas.ts";
+export { ALIAS_RULES } from "./verification/rules/alias.ts";
 export * from "./verification/rules/grants.ts";
 export { isDeadPrincipal, withoutPrincipals } from "./verification/rules/principals.ts";
 export * from "./verification/shared-role.ts";

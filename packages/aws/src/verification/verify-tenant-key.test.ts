@@ -1,4 +1,4 @@
-import { finding, type KeyRecord, RULE_IDS, TenantKeysError } from "@tenantkeys/core";
+import { finding, type KeyRecord, parseKeyName, RULE_IDS, TenantKeysError } from "@tenantkeys/core";
 import { beforeEach, describe, expect, test } from "vitest";
 import { declaredState } from "../declared-state.ts";
 import { type AroundCall, InMemoryAws, portsOn } from "../in-memory-aws.test-support.ts";
@@ -101,6 +101,28 @@ describe("a key that differs", () => {
     expect(rulesOf(changes.opened)).toEqual(["alias-missing"]);
     expect(ports.turns).toContain("kms:ListAliases");
   });
+});
+
+test("what the key itself shows to be wrong is a finding without a second look: its role is read for no policy", async () => {
+  const ports = verifyingOn(aws);
+  theKey().rotationPeriodDays = undefined;
+  const { changes } = await verify(ports, CHEAP, await bulkFacts(ports));
+  expect(rulesOf(changes.opened)).toEqual(["rotation-off"]);
+  expect(ports.turns.toSorted()).toEqual([
+    "kms:DescribeKey",
+    "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus",
+    "kms:ListResourceTags",
+  ]);
+});
+
+test("what can't be told of another key of the tenant has no narrow quota asked for this one", async () => {
+  const ports = verifyingOn(aws);
+  const about = { tenantId: ACME, keyName: parseKeyName("payroll"), resource: "r", expected: "", seen: "" };
+  const ofAnother = finding("could-not-verify", about);
+  await ports.findings.record(runOn(clock), { ...about, unjudged: [] }, [ofAnother]);
+  await verify(ports, CHEAP, await bulkFacts(ports));
+  expect(ports.turns).not.toContain("kms:ListGrants");
 });
 
 describe("a read that is refused", () => {

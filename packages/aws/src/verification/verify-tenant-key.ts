@@ -3,7 +3,10 @@
  * may change the key at the same time, so a judgement counts only if the registry is after the look as it was before.
  */
 import {
+  ALIAS_RULES,
+  type DesiredTenantKey,
   type ErrorCode,
+  type Finding,
   finding,
   findingId,
   type InspectedTenantKey,
@@ -50,11 +53,11 @@ type Look =
     }
   /** Nothing is declared under this name. */
   | { readonly kind: "unknown" }
-  /** `busy`: a worker has the key in hand, or had it meanwhile. `doubted`: bulk facts say that something is wrong. */
+  /** `busy`: a worker has the key in hand, or had it meanwhile. `doubted`: the lists say that alias or role are wrong. */
   | { readonly kind: "again"; readonly known: Known; readonly why: "busy" | "doubted" };
 
 /**
- * @param bulk what was read in bulk, a few minutes ago; what they would find is read again before it counts
+ * @param bulk what was read in bulk, a few minutes ago; what follows from it is read again before it counts
  * @throws TenantKeysError where nothing can be verified: the registry or the auditor's role can't be had, or the time is spent
  */
 export async function verifyTenantKeyNow(
@@ -75,7 +78,7 @@ export async function verifyTenantKeyNow(
     if (look.kind === "judged") {
       const verified = await take(ports, run, name, depth, look);
       const isPartial = !depth.grants || !depth.rotations;
-      return isPartial && leavesDoubt(verified)
+      return isPartial && leavesDoubt(verified, keyName)
         ? verifyTenantKeyNow(ports, run, tenantId, keyName, WHOLE_DEPTH)
         : verified;
     }
@@ -86,11 +89,12 @@ export async function verifyTenantKeyNow(
 }
 
 /** What couldn't be read once and may be readable by now, which a partial check doesn't ask: it would stay open for days. */
-function leavesDoubt({ verdict, changes }: VerifiedTenantKey): boolean {
+function leavesDoubt({ verdict, changes }: VerifiedTenantKey, keyName: KeyName): boolean {
   const found = new Set(verdict.findings.map(findingId));
+  // The tenant's other keys have theirs among what is open.
+  const isOfKey = (open: Finding) => open.keyName === keyName && open.ruleId === "could-not-verify";
   return (
-    verdict.attributes !== undefined &&
-    changes.stillOpen.some((open) => open.ruleId === "could-not-verify" && !found.has(open.findingId))
+    verdict.attributes !== undefined && changes.stillOpen.some((open) => isOfKey(open) && !found.has(open.findingId))
   );
 }
 
@@ -113,7 +117,7 @@ async function lookOnce(
   const { desired, target } = declared;
   const inspected = await inspectTenantKey(ports, { run, quota }, { desired, record, depth, bulk });
   const verdict = verifyTenantKey({ desired, record, tenant, target, inspected, tenantKeys, nowMs });
-  if (bulk !== undefined && verdict.findings.some(({ severity }) => severity !== "information")) {
+  if (bulk !== undefined && verdict.findings.some((found) => restsOnLists(found, desired))) {
     return { kind: "again", known, why: "doubted" };
   }
   const { verdict: whole, policyOpinion } = await withPolicyOpinion(ports, run, verdict, {
@@ -130,6 +134,14 @@ async function lookOnce(
   return isSame
     ? { kind: "judged", known, verdict: whole, inspected, policyOpinion }
     : { kind: "again", known, why: "busy" };
+}
+
+/**
+ * Only such a finding has alias and role read again: after a changed setting every key's policy differs, and IAM's rates
+ * would let no sweep end that read every role again for it.
+ */
+function restsOnLists({ ruleId, resource }: Finding, { ownRole }: DesiredTenantKey): boolean {
+  return resource === ownRole.arn || (ALIAS_RULES as readonly RuleId[]).includes(ruleId);
 }
 
 /** Of a key that a worker has in hand nothing was judged, and so its policy isn't asked about either. */
