@@ -1,13 +1,24 @@
 /** The end of a sweep: what it didn't look at is a finding, the open findings are counted, and its record is kept. */
-import { allShardsEnded, type Finding, finding, type RuleId, type Sweep, VERIFICATION_METRICS } from "@tenantkeys/core";
+import {
+  allShardsEnded,
+  type Finding,
+  finding,
+  type RuleId,
+  type StoredFinding,
+  type Sweep,
+  VERIFICATION_METRICS,
+} from "@tenantkeys/core";
 import type { Run } from "../../run.ts";
 import { countOpenFindings } from "../metrics.ts";
-import type { FindingStore } from "../ports.ts";
+import type { FindingChanges, FindingStore } from "../ports.ts";
 import { closeQuietUse } from "../quiet-use.ts";
 import type { ClosePorts } from "./ports.ts";
 
 /** What the sweep as a whole is judged by. */
 const RULES_OF_THE_SWEEP: readonly RuleId[] = ["sweep-incomplete", "sweep-overdue"];
+
+/** What the last shards found is listed by an index that lags, mostly by less: uncounted, it would ring a sweep later. */
+const INDEX_LAG_MS = 2_000;
 
 /**
  * Closes the sweep if each of its shards has ended. Told first and then written down: who stops in between leaves a sweep
@@ -17,9 +28,12 @@ const RULES_OF_THE_SWEEP: readonly RuleId[] = ["sweep-incomplete", "sweep-overdu
  */
 export async function closeIfEnded(ports: ClosePorts, run: Run, sweep: Sweep | undefined): Promise<boolean> {
   if (sweep === undefined || !allShardsEnded(sweep)) return false;
-  await recordOfStage(ports.findings, run, RULES_OF_THE_SWEEP, incomplete(sweep));
+  const { opened, stillOpen } = await recordOfStage(ports.findings, run, RULES_OF_THE_SWEEP, incomplete(sweep));
+  await run.clock.sleep(INDEX_LAG_MS);
   await closeQuietUse(ports.findings, run, ports.findings.listOpen(run));
-  const { bySeverity, metrics } = await countOpenFindings(ports.findings.listOpen(run));
+  const { bySeverity, metrics } = await countOpenFindings(
+    withRecorded(ports.findings.listOpen(run), [...opened, ...stillOpen]),
+  );
   await ports.metrics.put(run, {
     ...metrics,
     [VERIFICATION_METRICS.readsDenied]: sweep.readsDenied,
@@ -31,6 +45,19 @@ export async function closeIfEnded(ports: ClosePorts, run: Run, sweep: Sweep | u
   // Last: a repair that can't be asked for mustn't keep the next sweep from being begun.
   if (closed) await ports.repair(run, { keysSeen: sweep.tenantKeys });
   return closed;
+}
+
+/** What the index lists, and what was just recorded: that a sweep is incomplete no later one may find any more. */
+async function* withRecorded(
+  listed: AsyncIterable<StoredFinding>,
+  recorded: readonly StoredFinding[],
+): AsyncGenerator<StoredFinding, void, undefined> {
+  const rest = new Map(recorded.map((one) => [one.findingId, one]));
+  for await (const one of listed) {
+    rest.delete(one.findingId);
+    yield one;
+  }
+  yield* rest.values();
 }
 
 function incomplete({ sweepId, shards, shardsLost, tenantKeys, tenantKeysVerified }: Sweep): readonly Finding[] {
@@ -64,6 +91,6 @@ export function recordOfStage(
   judged: readonly RuleId[],
   found: readonly Finding[],
   unjudged: readonly RuleId[] = [],
-): Promise<unknown> {
+): Promise<FindingChanges> {
   return findings.record(run, { tenantId: undefined, keyName: undefined, judged, unjudged }, found);
 }

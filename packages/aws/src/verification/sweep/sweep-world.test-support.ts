@@ -4,6 +4,7 @@
  */
 import {
   type Finding,
+  findingId,
   type KeyRecord,
   parseAttemptId,
   parseKeyArn,
@@ -145,7 +146,12 @@ export class SweepWorld {
       record: (_run, scope, found) =>
         around("record findings", () => {
           recorded.push({ scope, findings: found });
-          return { opened: [], stillOpen: [], closed: [] };
+          const times = { firstSeenAtMs: 1, lastSeenAtMs: 1 };
+          return {
+            opened: found.map((one) => ({ ...one, ...times, findingId: findingId(one) })),
+            stillOpen: [],
+            closed: [],
+          };
         }),
       openOfTenant: async () => [],
       async *listOpen() {
