@@ -634,6 +634,24 @@ const record: readonly Case[] = [
     { target: "deleted", key: "absent", record: { nextCheckAtMs: NOW_MS - 2 * DAY_MS } },
   ],
   [
+    "an end whose review fails every day",
+    ["record-stuck"],
+    {
+      target: "deleted",
+      key: "absent",
+      record: { deletionDateMs: NOW_MS - 5 * DAY_MS, nextCheckAtMs: NOW_MS + HOUR_MS },
+    },
+  ],
+  [
+    "an end of yesterday, which KMS has a day for and the schedule another",
+    [],
+    {
+      target: "deleted",
+      key: "absent",
+      record: { deletionDateMs: NOW_MS - DAY_MS, nextCheckAtMs: NOW_MS + HOUR_MS },
+    },
+  ],
+  [
     "an approval awaited for a month",
     [],
     { target: "withdrawn", record: { waitingFor: "approval", updatedAtMs: NOW_MS - 30 * DAY_MS } },

@@ -31,10 +31,10 @@ function stuckSince(facts: Facts): { readonly atMs: number; readonly expected: s
     case "awaiting-material":
       return waitsForFirstMaterial(facts) ? { atMs, expected: "its material imported within a day" } : undefined;
     case "pending-deletion": {
-      const isGone = key?.kind === "absent" && record.nextCheckAtMs !== undefined;
-      return isGone
-        ? { atMs: record.nextCheckAtMs ?? atMs, expected: "its end recorded, as the key is gone" }
-        : undefined;
+      if (key?.kind !== "absent" || record.nextCheckAtMs === undefined) return undefined;
+      // A review that fails is put off by a day, each time: it would always be due tomorrow.
+      const dueAtMs = Math.min(record.nextCheckAtMs, (record.deletionDateMs ?? Infinity) + DAY_MS);
+      return { atMs: dueAtMs, expected: "its end recorded, as the key is gone" };
     }
     default:
       return undefined;
