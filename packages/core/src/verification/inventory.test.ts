@@ -23,7 +23,7 @@ const { record: RECORD } = exampleInput({ record: { previousKeyArns: [OTHER_KEY_
 
 function inventoryOf(record: KeyRecord, context: typeof CONTEXT = CONTEXT): Inventory {
   const inventory = emptyInventory();
-  takeIntoInventory(inventory, context, record);
+  takeIntoInventory(inventory, context, record, NOW_MS);
   return inventory;
 }
 
@@ -155,6 +155,19 @@ describe("roles", () => {
       expect(orphanRole(listed({ name: "tk-dev-acme" }), STAGE, inventory)).toMatchObject({ ruleId: "orphan-role" });
     }
   });
+});
+
+it("doesn't tell of what ended after the lists were read: alias and role of a tenant that has just gone", () => {
+  const ended = (agoMs: number) => inventoryOf({ ...RECORD, state: "destroyed", destroyedAtMs: NOW_MS - agoMs });
+  const alias = { aliasName: "alias/tenantkeys/dev/acme/default" };
+  const arn = parseRoleArn("arn:aws:iam::111122223333:role/tenantkeys/dev/tk-dev-acme");
+  const role = { name: "tk-dev-acme", path: "/tenantkeys/dev/", arn, tags: {} };
+  const found = (inventory: Inventory) => [
+    orphanAlias(alias, CONTEXT, inventory)?.ruleId,
+    orphanRole(role, STAGE, inventory)?.ruleId,
+  ];
+  expect(found(ended(HOUR_MS / 10))).toEqual([undefined, undefined]);
+  expect(found(ended(HOUR_MS))).toEqual(["orphan-alias", "orphan-role"]);
 });
 
 describe("Regions", () => {

@@ -33,6 +33,12 @@ import { day, isDying, shortened } from "./facts.ts";
 import { type Finding, finding } from "./finding.ts";
 import type { KeyDescription, Reading } from "./inspection.ts";
 
+/**
+ * What began or ended within this isn't told: a sign-up makes its key and records it a moment later, and lists of a large
+ * account are minutes older than the registry's last page.
+ */
+const YOUNG_MS = DAY_MS / 24;
+
 /** All that the registry names. Filled by `takeIntoInventory`, and only read after the last record. */
 export interface Inventory {
   readonly keyArns: Set<KeyArn>;
@@ -45,11 +51,15 @@ export function emptyInventory(): Inventory {
   return { keyArns: new Set(), attemptIds: new Set(), aliasNames: new Set(), roleNames: new Set() };
 }
 
-/** Of a key that is gone the name and the role are anybody's again; that the key itself is still there its verdict says. */
+/**
+ * Of a key that is gone the name and the role are anybody's again; that the key itself is still there its verdict says.
+ * What ended a moment ago may be in lists that were read before.
+ */
 export function takeIntoInventory(
   inventory: Inventory,
   { stage, roleMode }: Pick<StageContext, "stage" | "roleMode">,
   record: KeyRecord,
+  nowMs: number,
 ): void {
   const { tenantId, keyName, keyArn, previousKeyArns = [], replicas = [], attempts } = record;
   const keyArns = [
@@ -60,7 +70,7 @@ export function takeIntoInventory(
   ];
   for (const one of keyArns) if (one !== undefined) inventory.keyArns.add(one);
   for (const { attemptId } of attempts) inventory.attemptIds.add(attemptId);
-  if (record.state === "destroyed") return;
+  if (record.state === "destroyed" && nowMs >= (record.destroyedAtMs ?? 0) + YOUNG_MS) return;
   if (record.ownKeyArn === undefined) inventory.aliasNames.add(aliasName(stage, tenantId, keyName));
   if (roleMode === "per-tenant") inventory.roleNames.add(tenantRoleName(stage, tenantId));
 }
@@ -77,9 +87,6 @@ export function mayBeOrphanKey({ keyArn, tags }: TaggedKey, stage: Stage, invent
   const isSpare = inventory.attemptIds.has(tags[ATTEMPT_TAG] as AttemptId);
   return ofStage && !isSpare && !inventory.keyArns.has(keyArn);
 }
-
-/** A sign-up that is under way makes its key and records it a moment later; the registry was read before the keys. */
-const YOUNG_MS = DAY_MS / 24;
 
 /**
  * @param key one that `mayBeOrphanKey`

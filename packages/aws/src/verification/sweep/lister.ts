@@ -98,7 +98,7 @@ async function cutRegistry(ports: SweepPorts, run: Run, sweep: Sweep, lists: Bul
       continue;
     }
     const { record } = item;
-    takeIntoInventory(inventory, context, record);
+    takeIntoInventory(inventory, context, record, run.clock.nowMs());
     found.push(...keysNotCovered(record, covered));
     const { tenantId, keyName } = record;
     await writer.add({ tenantId, keyName, bulk: isWhole ? factsOf(record) : undefined });
