@@ -946,3 +946,20 @@ describe("a role that several keys share", () => {
     expect(finding?.seen).toBe(`a role of that name, ${STRANGER}`);
   });
 });
+
+describe("a replica whose grants have their turn in another sweep", () => {
+  const unjudgedOf = (replica: Parameters<typeof replicated>[0]) =>
+    verifyTenantKey(exampleInput(replicated(replica))).unjudged;
+
+  it("is judged all the same: what was put right of it closes now", () => {
+    const unjudged = unjudgedOf({ grants: SKIPPED });
+    expect(unjudged).toContain("grant-foreign");
+    expect(unjudged).not.toContain("replica-differs");
+    expect(unjudged).not.toContain("replica-missing");
+  });
+
+  it("isn't judged where its policy can't be read", () => {
+    const unjudged = unjudgedOf({ grants: SKIPPED, policy: denied("kms:GetKeyPolicy") });
+    expect(unjudged).toEqual(expect.arrayContaining(["replica-differs", "replica-missing"]));
+  });
+});

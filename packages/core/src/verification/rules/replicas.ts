@@ -90,9 +90,11 @@ function gathered(facts: Facts, keyArn: string, region: Region, judgement: Judge
           expected: listed(parts.map(({ ruleId, expected }) => `${ruleId}: ${expected}`)),
           seen: `in ${region}: ${listed(parts.map(({ ruleId, seen }) => `${ruleId}: ${seen}`))}`,
         });
+  // Grants are read in turns, and told by themselves: what else is known of the replica doesn't wait for them.
+  const isWhole = judgement.unjudged.every((rule) => TOLD_BY_ITSELF.includes(rule) || rule === "could-not-verify");
   return {
     findings: [...judgement.findings.filter(told), ...(differs === undefined ? [] : [differs])],
-    unjudged: judgement.unjudged.length === 0 ? [] : [...judgement.unjudged, ...REPLICA_RULES],
+    unjudged: isWhole ? judgement.unjudged : [...judgement.unjudged, ...REPLICA_RULES],
     unread: judgement.unread,
   };
 }
