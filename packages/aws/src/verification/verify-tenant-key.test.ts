@@ -196,6 +196,13 @@ describe("a key that is worked on", () => {
     expect(changes.opened).toEqual([]);
   });
 
+  test("or has just been declared otherwise isn't said to have been verified", async () => {
+    const ports = verifyingOn(aws);
+    change({ state: "suspended", updatedAtMs: clock.nowMs() });
+    await verify(ports);
+    expect(await ports.statuses.get(runOn(clock), ACME, DEFAULT_KEY)).toBeUndefined();
+  });
+
   test("without end is left to the next sweep", async () => {
     const ports = verifyingOn(aws, async (name, _signal, effect) => {
       if (name === "DescribeKey") change({ fence: record().fence + 1 });

@@ -10,6 +10,7 @@ import {
   finding,
   findingId,
   type InspectedTenantKey,
+  judgesNothing,
   type KeyName,
   type KeyRecord,
   type PolicyOpinion,
@@ -229,7 +230,7 @@ async function take(
 ): Promise<VerifiedTenantKey> {
   const { findings, unjudged, attributes } = verdict;
   const changes = await ports.findings.record(run, { ...name, judged: JUDGED, unjudged }, findings);
-  if (inspected !== undefined) {
+  if (inspected !== undefined && !judgesNothing(verdict)) {
     const verifiedAtMs = run.clock.nowMs();
     const readAt = (part: "grants" | "rotations") =>
       depth[part] && inspected.keys.some((key) => key.kind === "present" && key[part].kind === "read")

@@ -54,6 +54,11 @@ export function verifyTenantKey(input: TenantKeyToVerify): Verdict {
   };
 }
 
+/** Of a key that was in hand, or whose record can't be read: it wasn't verified, whatever was read of it. */
+export function judgesNothing({ unjudged }: Pick<Verdict, "unjudged">): boolean {
+  return TENANT_KEY_RULES.every((ruleId) => unjudged.includes(ruleId));
+}
+
 function judge(facts: Facts): Judgement {
   if (isInHand(facts)) return notJudged(TENANT_KEY_RULES);
   switch (facts.record.state) {

@@ -1,4 +1,4 @@
-import { type Finding, finding, parseVerificationMessage, TenantKeysError } from "@tenantkeys/core";
+import { type Finding, finding, parseVerificationMessage, TENANT_KEY_RULES, TenantKeysError } from "@tenantkeys/core";
 import { describe, expect, test } from "vitest";
 import { FakeClock, runOn } from "../../test-support.ts";
 import { workShard } from "./shard-worker.ts";
@@ -114,9 +114,12 @@ describe("a shard", () => {
     expect(made.held.current).toMatchObject({ phase: "closed", readsDenied: 2, tenantKeysVerified: 40 });
   });
 
-  test("doesn't count a key as verified that a worker had in hand all the time", async () => {
+  test.each([
+    ["a worker had in hand all the time", UNJUDGED],
+    ["was about to be changed", { ...CLEAN, unjudged: TENANT_KEY_RULES }],
+  ])("doesn't count a key as verified that %s", async (_, verdict) => {
     const { made, work } = await listed(2);
-    made.verdictOf = ({ tenantId }) => (tenantId === "tenant-1" ? UNJUDGED : CLEAN);
+    made.verdictOf = ({ tenantId }) => (tenantId === "tenant-1" ? verdict : CLEAN);
     await work();
     expect(made.held.current).toMatchObject({ tenantKeys: 2, tenantKeysVerified: 1 });
   });

@@ -3,7 +3,7 @@ import {
   asTenantKeysError,
   finding,
   hasItsTurn,
-  RULE_IDS,
+  judgesNothing,
   type Sweep,
   TenantKeysError,
   type VerificationWork,
@@ -115,7 +115,7 @@ async function verifyOne(ports: ShardPorts, run: Run, sweep: Sweep, key: ShardKe
   try {
     const { verdict } = await ports.verifyKey(run, key, { grants: turn, rotations: turn }, bulk);
     const readsDenied = verdict.findings.filter(({ ruleId }) => ruleId === "could-not-verify").length;
-    return { readsDenied, verified: verdict.unjudged.length < RULE_IDS.length };
+    return { readsDenied, verified: !judgesNothing(verdict) };
   } catch (cause) {
     const error = asTenantKeysError(cause);
     if (strikesEveryKey(error)) throw error;
