@@ -35,9 +35,16 @@ interface Item {
 /** A stage with these open findings. @param stage.keys how many a scan of its registry finds */
 function stage(
   open: readonly StoredFinding[],
-  stage: { keys?: number; settings?: object; own?: readonly string[]; races?: number; broken?: string } = {},
+  stage: {
+    keys?: number;
+    settings?: object;
+    own?: readonly string[];
+    races?: number;
+    broken?: string;
+    living?: number;
+  } = {},
 ) {
-  const { keys = 40, settings: changes = { automaticRepair: true }, own = [] } = stage;
+  const { keys = 40, living = keys, settings: changes = { automaticRepair: true }, own = [] } = stage;
   const clock = new FakeClock();
   const settings = parseStageSettings({
     stage: "dev",
@@ -64,7 +71,14 @@ function stage(
         item = put;
         return {};
       case "Scan":
-        return { Items: [{ entity: "TenantKey" }, ...Array.from({ length: keys - 1 }, (_, index) => keyItem(index))] };
+        return {
+          Items: [
+            { entity: "TenantKey" },
+            ...Array.from({ length: keys - 1 }, (_, index) =>
+              keyItem(index, index < living - 1 ? "active" : "destroyed"),
+            ),
+          ],
+        };
       default: {
         const event = parseTenantEvent(input.MessageBody, settings);
         if (event.type !== "TenantKeyRepairRequested") throw new Error(event.type);
@@ -99,13 +113,13 @@ function stage(
   return { repair, sent, calls, clock };
 }
 
-const keyItem = (index: number) => ({
+const keyItem = (index: number, state: string) => ({
   pk: `TENANT#t${index}`,
   sk: "KEY#default",
   entity: "TenantKey",
   tenantId: `t${index}`,
   keyName: "default",
-  state: "active",
+  state,
   generation: 1,
   profile: "default",
   attempts: [],
@@ -139,14 +153,23 @@ describe("automatic repair", () => {
     expect(sent.map(({ tenantId }) => tenantId)).toEqual(["a", "b", "a", "b"]);
   });
 
-  test("takes the share of the keys that a sweep has seen, or of those counted last, and counts no more than it must", async () => {
+  test("takes the share of the keys that are there, counted anew after a sweep, and counts no more than it must", async () => {
     const open = ["a", "b", "c", "d"].map((tenant) => stored("rotation-off", tenant));
-    const { repair, calls } = stage(open);
-    await expect(repair({ keysSeen: 60 })).resolves.toMatchObject({ limit: 3 });
+    const { repair, calls } = stage(open, { keys: 60 });
     await expect(repair()).resolves.toMatchObject({ limit: 3 });
+    calls.splice(0);
+    await expect(repair({ tenantId: parseTenantId("a") })).resolves.toMatchObject({ limit: 3 });
     expect(calls).not.toContain("Scan");
+    await repair();
+    expect(calls).toContain("Scan");
     const many = stage(open, { keys: 500 });
     await expect(many.repair()).resolves.toMatchObject({ limit: 10, beyond: [] });
+  });
+
+  test("counts no key that is gone: the share of a stage that many have left is small", async () => {
+    const open = ["a", "b", "c"].map((tenant) => stored("rotation-off", tenant));
+    const { repair } = stage(open, { keys: 500, living: 40 });
+    await expect(repair()).resolves.toMatchObject({ limit: 2, beyond: [{ tenantId: "c" }] });
   });
 
   test("looks at one tenant's findings alone where the guard says so", async () => {

@@ -48,8 +48,6 @@ const NOTHING: AutomaticRepair = { asked: [], waiting: [], beyond: [] };
 export interface RepairScope {
   /** Only this tenant's findings: those that the guard has just recorded. */
   readonly tenantId?: TenantId | undefined;
-  /** How many keys the stage has, where a sweep has just counted them. Else what was counted last is taken, or they are counted. */
-  readonly keysSeen?: number | undefined;
 }
 
 /** @throws TenantKeysError what reading the registry, or sending, throws; what was asked for before stays so */
@@ -105,7 +103,9 @@ async function reserve(ports: AutomaticRepairPorts, run: Run, wanted: readonly W
   const { registryTable } = stageNames(ports.context.stage);
   for (let race = 1; race <= RACES_MAX; race++) {
     const ledger = await readRepairLedger(clients, run, registryTable);
-    const stageKeys = scope.keysSeen ?? ledger.stageKeys ?? (await countKeys(ports, run));
+    // After a sweep they are counted anew; the guard takes what was counted last, as it has to be quick.
+    const known = scope.tenantId === undefined ? undefined : ledger.stageKeys;
+    const stageKeys = known ?? (await countKeys(ports, run));
     const limit = repairBudget(stageKeys, settings);
     const spent = spendRepairs(ledger, wanted, limit, run.clock.nowMs());
     const next: RepairLedger = { ...spent.ledger, stageKeys, version: ledger.version + 1 };
@@ -123,11 +123,15 @@ async function reserve(ports: AutomaticRepairPorts, run: Run, wanted: readonly W
   );
 }
 
-/** As far as more of them would raise the limit. Records that can't be read are keys as well. */
+/**
+ * As far as more of them would raise the limit. Records of keys that are gone don't count: with them the share of a stage
+ * that many have left would be most of those who stay. Records that can't be read are keys.
+ */
 async function countKeys({ clients, settings, context }: AutomaticRepairPorts, run: Run): Promise<number> {
   const enough = keysToCount(settings);
   let count = 0;
-  for await (const _ of registryRecords(clients, run, stageNames(context.stage).registryTable)) {
+  for await (const item of registryRecords(clients, run, stageNames(context.stage).registryTable)) {
+    if (item.kind === "record" && item.record.state === "destroyed") continue;
     count += 1;
     if (count >= enough) break;
   }

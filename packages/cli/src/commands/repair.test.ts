@@ -61,7 +61,12 @@ function world({ open, stageKeys = 100, plan = ready([]), record = {}, done, ref
         ...(sent.length > 0 && done !== undefined ? { lastRepair: repairedBy(`event-${tenantId}`) } : {}),
       }),
     ],
-    listKeys: () => generate(Array.from({ length: stageKeys }, () => keyRecord())),
+    // Those who have left count for no limit.
+    listKeys: () =>
+      generate([
+        ...Array.from({ length: 100 }, () => ({ ...keyRecord(), state: "destroyed" as const })),
+        ...Array.from({ length: stageKeys }, () => keyRecord()),
+      ]),
     listRefused: async () => (refused ? [keptEvent({ code: "key_missing", message: "it hides" })] : []),
     planRepair: async () => ({ plan }) as TenantKeyPlan,
     async sendToQueue(_run, events) {

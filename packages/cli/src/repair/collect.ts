@@ -90,12 +90,13 @@ async function keysOf({ operator, run }: Session, findings: readonly StoredFindi
   return keys;
 }
 
-/** How many keys this run may change. One always: then nothing is counted. */
+/** How many keys this run may change. One always: then nothing is counted. Of those that are gone none counts. */
 export async function limitOf({ operator, run }: Session, wanted: number): Promise<number> {
   if (wanted <= 1) return 1;
   const enough = keysToCount(operator.settings);
   let stageKeys = 0;
-  for await (const _ of operator.listKeys(run)) {
+  for await (const { state } of operator.listKeys(run)) {
+    if (state === "destroyed") continue;
     stageKeys += 1;
     if (stageKeys >= enough) break;
   }

@@ -43,7 +43,7 @@ export async function closeIfEnded(ports: ClosePorts, run: Run, sweep: Sweep | u
   });
   const closed = await ports.sweeps.close(run, sweep, bySeverity);
   // Last: a repair that can't be asked for mustn't keep the next sweep from being begun.
-  if (closed) await ports.repair(run, { keysSeen: sweep.tenantKeys });
+  if (closed) await ports.repair(run, {});
   return closed;
 }
 
