@@ -20,11 +20,12 @@ import {
   verifySharedRole,
 } from "@tenantkeys/core";
 import type { Run } from "../../run.ts";
-import { inspectedRoleOf } from "../inspect-role.ts";
+import { inspectedRoleOf, inspectRole } from "../inspect-role.ts";
 import type { BulkFacts } from "../inspect-tenant-key.ts";
+import type { Reader } from "../reading.ts";
 import { type BulkLists, readBulkLists } from "./bulk-lists.ts";
 import { recordOfStage } from "./close-sweep.ts";
-import { faultsOf, findOrphans, LIST_RULES, type OfTheLists, unreadableRecord } from "./orphans.ts";
+import { couldNotVerify, faultsOf, findOrphans, LIST_RULES, type OfTheLists, unreadableRecord } from "./orphans.ts";
 import type { SweepPorts } from "./ports.ts";
 import { registryRecords } from "./registry-records.ts";
 import { createShardCutter, encodeShard, type ShardKey } from "./shard-content.ts";
@@ -45,7 +46,7 @@ export async function listEverything(ports: SweepPorts, run: Run, sweep: Sweep):
   const lists = await readBulkLists(observing, reader, context);
   const cut = await cutRegistry(ports, run, sweep, lists);
   const orphans = await findOrphans(ports, reader, lists, cut.inventory);
-  const shared = judgeSharedRole(lists, context);
+  const shared = await judgeSharedRole(ports, reader, lists);
   const unjudged = [
     ...orphans.unjudged,
     ...shared.unjudged,
@@ -64,12 +65,24 @@ export async function listEverything(ports: SweepPorts, run: Run, sweep: Sweep):
   };
 }
 
-/** It is no tenant's, so no shard looks at it. A list that isn't whole is told already. */
-function judgeSharedRole({ roles }: BulkLists, context: StageContext): OfTheLists {
+/** It is no tenant's, so no shard looks at it. What the list finds is read again; a list that isn't whole is told already. */
+async function judgeSharedRole(
+  { observing, context }: SweepPorts,
+  reader: Reader,
+  { roles }: BulkLists,
+): Promise<OfTheLists> {
   if (roles.fault !== undefined) return { findings: [], unjudged: SHARED_ROLE_RULES };
-  const detail = roles.facts.get(stageNames(context.stage).sharedTenantRole);
-  const role = detail === undefined ? undefined : inspectedRoleOf(detail);
-  return { findings: verifySharedRole(role, context), unjudged: [] };
+  const name = stageNames(context.stage).sharedTenantRole;
+  const detail = roles.facts.get(name);
+  const listed = verifySharedRole(detail === undefined ? undefined : inspectedRoleOf(detail), context);
+  if (listed.length === 0) return { findings: [], unjudged: [] };
+  const role = await inspectRole(observing, reader, name);
+  if (role.kind === "read") return { findings: verifySharedRole(role.value, context), unjudged: [] };
+  const reason = "reason" in role ? `${role.operation} ${role.kind}: ${role.reason}` : role.kind;
+  return {
+    findings: [couldNotVerify(context.sharedTenantRoleArn, "the role read", reason)],
+    unjudged: SHARED_ROLE_RULES,
+  };
 }
 
 interface CutRegistry {

@@ -119,19 +119,20 @@ function firstOf<T>(all: Iterable<T>): { readonly items: readonly T[]; readonly 
 
 function tooMany(ruleId: RuleId): Finding {
   const seen = `the first ${ORPHANS_MAX} were looked at, and there are more`;
-  return ofTheStage(ruleId, "each of them looked at", seen);
+  return couldNotVerify(ruleId, "each of them looked at", seen);
 }
 
 function notListed({ operation, kind, reason }: ListFault): Finding {
-  return ofTheStage(operation, "everything listed", `${kind}: ${reason}`);
+  return couldNotVerify(operation, "everything listed", `${kind}: ${reason}`);
 }
 
-function ofTheStage(resource: string, expected: string, seen: string): Finding {
+/** Of no tenant. */
+export function couldNotVerify(resource: string, expected: string, seen: string): Finding {
   const about = { tenantId: undefined, keyName: undefined, resource, expected, seen: seen.slice(0, 1_000) };
   return finding("could-not-verify", about);
 }
 
 /** @param name of the item */
 export function unreadableRecord(name: string, reason: string): Finding {
-  return ofTheStage(`registry: ${name}`, "a record as tenantkeys wrote it", reason);
+  return couldNotVerify(`registry: ${name}`, "a record as tenantkeys wrote it", reason);
 }

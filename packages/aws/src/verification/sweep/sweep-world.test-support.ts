@@ -197,6 +197,14 @@ export class SweepWorld {
         if (!this.tagged.some(({ ResourceARN }) => ResourceARN === input.KeyId))
           throw awsError("NotFoundException", 400);
         return { KeyMetadata: { Arn: input.KeyId, KeyState: "Enabled", CreationDate: new Date(0) } };
+      case "GetRole": {
+        const Role = this.roles.find(({ RoleName }) => RoleName === input.RoleName);
+        if (Role === undefined) throw awsError("NoSuchEntityException", 404);
+        return { Role };
+      }
+      case "ListRolePolicies":
+      case "ListAttachedRolePolicies":
+        return {};
       case "SendMessageBatch":
         return this.around("send", () => {
           const entries = input.Entries as readonly { readonly MessageBody: string }[];
