@@ -246,7 +246,7 @@ const audit: readonly PolicyStatement[] = [
     Sid: "ReadTenantRoles",
     Effect: "Allow",
     Action: ["iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"],
-    Resource: [arns.rolesOfTenantName, arns.sharedTenantRole],
+    Resource: [...arns.rolesOfTenantName, arns.sharedTenantRole],
   },
   {
     // Every resource, because this action knows no narrower one. It reads all roles of the account, which is what saves
