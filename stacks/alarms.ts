@@ -1,6 +1,7 @@
 /**
  * The alarms, and whom they tell. Every metric alarm shows on the dashboard and as an event of CloudWatch on the
- * account's default bus; only the composite alarm, which is in alarm while one of those that page is, tells the topic.
+ * account's default bus; only the composite alarm, which is in alarm while one of those that page is, tells the topic. So
+ * do verification's functions, of critical findings, by the rights of their own roles.
  */
 import {
   type AlarmDefinition,
@@ -15,7 +16,7 @@ import { accountId, names, region, settings } from "./stage.ts";
 
 /**
  * Not encrypted with a KMS key: CloudWatch can't use AWS's own key for topics, and a key of ours would be one more that
- * can be disabled by the very accident that the alarm is to tell of. Messages hold names of alarms and counts, no tenant.
+ * can be disabled by the very accident that the alarm is to tell of. Messages hold names of alarms and rules, and counts, no tenant.
  */
 export const alarmTopic = new aws.sns.Topic("Alarms", { name: names.alarmTopic, displayName: names.alarmTopic });
 

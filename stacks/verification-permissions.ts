@@ -55,6 +55,7 @@ export const askAccessAnalyzer: readonly PolicyStatement[] = settings.accessAnal
 const ofBoth: readonly PolicyStatement[] = [
   { Sid: "LookAsAuditor", Effect: "Allow", Action: "sts:AssumeRole", Resource: arns.auditorRole },
   ...keepRecords,
+  { Sid: "CallForCriticalFindings", Effect: "Allow", Action: "sns:Publish", Resource: arns.alarmTopic },
   {
     // As tenantkeys itself: the bus's rule takes no such event, so nobody can be signed up or offboarded by it.
     Sid: "TellOfFindings",

@@ -48,6 +48,8 @@ it("a deletion scheduled by hand rings, and stops ringing once it is taken back"
   expect(await wrongByTenant(stage)).toEqual({ touched: ["key-pending-deletion-unintended"] });
   expect(await alarms.stateOf("unintended-deletions")).toBe("ALARM");
   expect(await alarms.stateOf("page")).toBe("ALARM");
+  // By itself, as the finding opened, before any alarm.
+  expect(await alarms.nextCall()).toMatchObject({ criticalFindings: ["key-pending-deletion-unintended"] });
   expect(await alarms.nextMessage()).toMatchObject({ AlarmName: "tenantkeys-local-page", NewStateValue: "ALARM" });
 
   await stage.root.kms.send(new CancelKeyDeletionCommand({ KeyId }));

@@ -17,6 +17,7 @@ const KEEP_AND_TELL = {
     [TABLE],
     { "ForAllValues:StringLike": { "dynamodb:LeadingKeys": ["FINDINGS#*", "CHECKS#*", "SWEEP*", "REPAIR*"] } },
   ],
+  CallForCriticalFindings: [["sns:Publish"], [arn("sns", "tenantkeys-dev-alarms")]],
   TellOfFindings: [
     ["events:PutEvents"],
     [arn("events", "event-bus/tenantkeys-dev")],

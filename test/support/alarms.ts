@@ -13,8 +13,10 @@ type AlarmState = "OK" | "ALARM" | "INSUFFICIENT_DATA";
 export interface Alarms {
   states(): Promise<Readonly<Record<string, AlarmState | undefined>>>;
   stateOf(id: AlarmId | typeof PAGE_ALARM_ID): Promise<AlarmState | undefined>;
-  /** Waits for the next message that the topic's queue gets, and takes it. */
+  /** Waits for the next message of an alarm that the topic's queue gets, and takes what comes before it. */
   nextMessage(): Promise<{ readonly AlarmName: string; readonly NewStateValue: AlarmState }>;
+  /** Waits for the next message about critical findings that opened, and takes what comes before it. */
+  nextCall(): Promise<{ readonly criticalFindings: readonly string[] }>;
   /** Takes what is in the queue. @returns how many messages there were */
   drain(): Promise<number>;
   /** As if the alarms' window had passed: what comes next counts alone. */
@@ -48,7 +50,8 @@ export async function alarmsOf(stage: LocalStage): Promise<Alarms> {
   return {
     states,
     stateOf: async (id) => (await states())[name(id)],
-    nextMessage: () => until("a message of the alarm topic", take),
+    nextMessage: () => until("a message of an alarm", async () => alarmOf(await take())),
+    nextCall: () => until("a message about critical findings", async () => callOf(await take())),
     async drain() {
       let taken = 0;
       while ((await take()) !== undefined) taken += 1;
@@ -56,6 +59,19 @@ export async function alarmsOf(stage: LocalStage): Promise<Alarms> {
     },
     letWindowPass: () => makeMetricsOlder(stage.at.endpoint, WINDOW_MS),
   };
+}
+
+interface TopicMessage {
+  readonly AlarmName?: string;
+  readonly criticalFindings?: readonly string[];
+}
+
+function alarmOf(message: TopicMessage | undefined) {
+  return message?.AlarmName !== undefined && (message as { AlarmName: string; NewStateValue: AlarmState });
+}
+
+function callOf(message: TopicMessage | undefined) {
+  return message?.criticalFindings !== undefined && (message as { criticalFindings: readonly string[] });
 }
 
 async function subscribedQueue(stage: LocalStage): Promise<string> {

@@ -3,7 +3,7 @@ import { startRun, sweepTick, systemClock } from "@tenantkeys/aws";
 import { createSweepPorts } from "../../packages/functions/src/verification-ports.ts";
 import { hookInto } from "./provisioner.ts";
 
-const SAY_NOTHING = { onUntold: () => {}, onRepair: () => {} };
+const SAY_NOTHING = { onUntold: () => {}, onUncalled: () => {}, onRepair: () => {} };
 const { config, turns } = JSON.parse(process.env.APART_INPUT ?? "{}");
 const run = startRun(systemClock, 60_000, 5_000);
 let waiting = 0;

@@ -6,7 +6,7 @@ import { startRun, sweepTick, systemClock, workVerificationMessage } from "@tena
 import { createSweepPorts, createVerificationWorkerPorts } from "../../packages/functions/src/verification-ports.ts";
 import { hookInto } from "./provisioner.ts";
 
-const SAY_NOTHING = { onUntold: () => {}, onRepair: () => {} };
+const SAY_NOTHING = { onUntold: () => {}, onUncalled: () => {}, onRepair: () => {} };
 const { config, body, dieAt } = JSON.parse(process.env.APART_INPUT ?? "{}");
 const run = startRun(systemClock, 60_000, 5_000);
 let calls = 0;

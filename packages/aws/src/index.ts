@@ -27,6 +27,7 @@ export * from "./verification/auditor-clients.ts";
 export * from "./verification/automatic-repair.ts";
 export * from "./verification/cloudwatch-client.ts";
 export * from "./verification/create-verify-ports.ts";
+export * from "./verification/critical-call.ts";
 export * from "./verification/find-tenant-key.ts";
 export * from "./verification/finding-store.ts";
 export * from "./verification/guard.ts";

@@ -3,8 +3,7 @@ import { Logger } from "@aws-lambda-powertools/logger";
 import middy from "@middy/core";
 import { startRun, sweepTick, systemClock } from "@tenantkeys/aws";
 import type { Context } from "aws-lambda";
-import { automaticRepairLog } from "./log-automatic-repair.ts";
-import { untoldLog } from "./log-untold.ts";
+import { reportsIn } from "./log-reports.ts";
 import { readSweepConfig } from "./verification-config.ts";
 import { createSweepPorts } from "./verification-ports.ts";
 
@@ -13,10 +12,7 @@ const CLOSING_MS = 5_000;
 const LOGGING_MS = 500;
 
 const logger = new Logger({ serviceName: "tenantkeys-sweep" });
-const portsOf = createSweepPorts(readSweepConfig(process.env), {
-  onUntold: untoldLog(logger),
-  onRepair: automaticRepairLog(logger),
-});
+const portsOf = createSweepPorts(readSweepConfig(process.env), reportsIn(logger));
 
 /** Throws where something couldn't be read, written or sent: Lambda's own error count shows it, and the next turn goes on. */
 export const handler = middy(async (_event: unknown, context: Context) => {

@@ -6,13 +6,16 @@ import { randomUUID } from "node:crypto";
 import {
   type AutomaticRepair,
   type AutomaticRepairPorts,
+  type CriticalCall,
   createAuditorClients,
   createClients,
   createCloudWatchClient,
+  createCriticalCalls,
   createGuardMemory,
   createMetrics,
   createQuotaShare,
   createSecurityServices,
+  createSnsClient,
   createSweepStore,
   createUseCounter,
   createVerifyPorts,
@@ -38,6 +41,7 @@ const GUARD_CONCURRENCY = 2;
 /** What a function says in its log of what it did beside its work. */
 export interface Reports {
   readonly onUntold: SecurityServices["onUntold"];
+  readonly onUncalled: CriticalCall["onUncalled"];
   readonly onRepair: (repair: AutomaticRepair) => void;
 }
 
@@ -53,10 +57,10 @@ function repairing(ports: Omit<AutomaticRepairPorts, "newEventId">, { onRepair }
 function adapters(
   { stage, accountId, region, tableName }: VerificationConfig,
   sessionName: string,
-  { onUntold }: Reports,
+  { onUntold, onUncalled }: Reports,
 ) {
   const clients = createClients({ region });
-  const { auditorRole } = stageArns(accountId, region, stage);
+  const { auditorRole, alarmTopic: topicArn } = stageArns(accountId, region, stage);
   return {
     clients,
     auditor: createAuditorClients({ region }, auditorRole, sessionName),
@@ -64,6 +68,7 @@ function adapters(
     metrics: createMetrics(createCloudWatchClient({ region }), stage),
     quotaOf: createQuotas(),
     servicesOf: createServices(region, onUntold),
+    calling: createCriticalCalls({ sns: createSnsClient({ region }), topicArn, stage, onUncalled }),
   };
 }
 
@@ -89,13 +94,14 @@ function createServices(region: Region, onUntold: SecurityServices["onUntold"]) 
 
 /** @returns what gives a turn of the schedule its ports; `livesMs` is how long the run can live */
 export function createSweepPorts(config: SweepConfig, reports: Reports) {
-  const { quotaOf, servicesOf, auditor, ...fixed } = adapters(config, "tenantkeys-sweep", reports);
+  const { quotaOf, servicesOf, calling, auditor, ...fixed } = adapters(config, "tenantkeys-sweep", reports);
   return async (run: Run, livesMs: number): Promise<SweepPorts> => {
     const deployed = await readDeployedStage(fixed.clients, run, config.stage);
     // One lister at a time, by its lease; the lists are nobody else's to ask for.
     const quota = quotaOf(deployed.settings.sweepQuotaShare, 1);
     const services = servicesOf(deployed.settings);
-    const verifying = createVerifyPorts({ ...deployed, clients: fixed.clients, auditor, quota, services });
+    const ports = createVerifyPorts({ ...deployed, clients: fixed.clients, auditor, quota, services });
+    const verifying = { ...ports, findings: calling(ports.findings) };
     const { provisioningQueueUrl } = config;
     return {
       ...fixed,
@@ -114,7 +120,7 @@ export function createSweepPorts(config: SweepConfig, reports: Reports) {
 
 /** @returns what gives the work on one batch of messages its ports */
 export function createVerificationWorkerPorts(config: VerificationConfig, reports: Reports) {
-  const { quotaOf, servicesOf, auditor, ...fixed } = adapters(config, "tenantkeys-verify", reports);
+  const { quotaOf, servicesOf, calling, auditor, ...fixed } = adapters(config, "tenantkeys-verify", reports);
   const { clients, metrics } = fixed;
   const { tableName, provisioningQueueUrl } = config;
   const memory = createGuardMemory();
@@ -124,7 +130,8 @@ export function createVerificationWorkerPorts(config: VerificationConfig, report
     const { sweepQuotaShare, verifyConcurrency } = deployed.settings;
     const quota = quotaOf(sweepQuotaShare, verifyConcurrency + GUARD_CONCURRENCY);
     const services = servicesOf(deployed.settings);
-    const verifying = createVerifyPorts({ ...deployed, clients, auditor, quota, services });
+    const ports = createVerifyPorts({ ...deployed, clients, auditor, quota, services });
+    const verifying = { ...ports, findings: calling(ports.findings) };
     const putMetrics = metrics.put;
     const repair = repairing({ ...verifying, clients, provisioningQueueUrl }, reports);
     const ofGuard = { ...verifying, clients, tableName, provisioningQueueUrl, putMetrics, useCounter, memory, repair };

@@ -4,8 +4,7 @@ import { Logger } from "@aws-lambda-powertools/logger";
 import middy from "@middy/core";
 import { startRun, systemClock, workVerificationMessage } from "@tenantkeys/aws";
 import type { Context, SQSEvent, SQSRecord } from "aws-lambda";
-import { automaticRepairLog } from "./log-automatic-repair.ts";
-import { untoldLog } from "./log-untold.ts";
+import { reportsIn } from "./log-reports.ts";
 import { logVerification } from "./log-verification.ts";
 import { readVerifyConfig } from "./verification-config.ts";
 import { verificationDelivery } from "./verification-delivery.ts";
@@ -17,10 +16,7 @@ const ANSWERING_MS = 500;
 
 const logger = new Logger({ serviceName: "tenantkeys-verify" });
 const config = readVerifyConfig(process.env);
-const portsOf = createVerificationWorkerPorts(config, {
-  onUntold: untoldLog(logger),
-  onRepair: automaticRepairLog(logger),
-});
+const portsOf = createVerificationWorkerPorts(config, reportsIn(logger));
 const processor = new BatchProcessor(EventType.SQS);
 
 export const handler = middy(async (event: SQSEvent, context: Context) => {
