@@ -26,7 +26,8 @@ export default defineConfig({
         },
       },
       {
-        test: { name: "e2e", include: E2E_TESTS, fileParallelism: false, testTimeout: 120_000, hookTimeout: 240_000 },
+        // Each file has a stage and an emulator of its own, and waits much: two of them keep two cores busy.
+        test: { name: "e2e", include: E2E_TESTS, maxWorkers: 2, testTimeout: 120_000, hookTimeout: 240_000 },
       },
     ],
   },
