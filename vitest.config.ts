@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 const EMULATOR_TESTS = ["packages/**/*.emulator.test.ts"];
 const E2E_TESTS = ["test/e2e/**/*.e2e.test.ts"];
 
-/** Each project is run by name from test/run.ts; those that start an emulator run file by file, as two cores carry one. */
+/** Each project is run by name from test/run.ts. Emulator tests run file by file, beside the simulation. */
 export default defineConfig({
   test: {
     projects: [
