@@ -66,18 +66,20 @@ it("disables the key at a deactivate request, and enables it at an activate requ
   expect((await readTenantKey(stage, tenantId)).keys).toMatchObject([{ state: "Enabled" }]);
 });
 
-it("answers an offboarding request when the key is gone, which the schedule's function finds out", async () => {
+it("answers an offboarding request when the key is gone, which the guard or the schedule's function finds out", async () => {
   await publish(stage, later("offboarding", 3));
   const dying = await untilState("pending-deletion");
   await advanceClock(stage.emulator.endpoint, 8 * DAY_MS);
-  // KMS's time is moved and the function's isn't: so its turn is moved to now.
+  // KMS's time is moved and the function's isn't: so its turn is moved to now. But KMS tells of a key that is gone, and
+  // the guard may have had it looked at by then: who comes second finds nothing due, or the record changed.
   const registry = createRegistry(stage.root, stageNames(stage.settings.stage).registryTable);
   const due = { ...dying, nextCheckAtMs: Date.now() };
-  await registry.replace(startRun(systemClock, 10_000, 1_000), due, dying.fence);
+  await registry.replace(startRun(systemClock, 10_000, 1_000), due, dying.fence).catch((error) => {
+    expect(error).toMatchObject({ code: "lease_lost" });
+  });
   const FunctionName = stageNames(stage.settings.stage).reviewFunction;
-  const { Payload, FunctionError } = await lambda.send(new InvokeCommand({ FunctionName }));
+  const { FunctionError } = await lambda.send(new InvokeCommand({ FunctionName }));
   expect(FunctionError).toBeUndefined();
-  expect(JSON.parse(Buffer.from(Payload ?? []).toString())).toMatchObject({ due: 1, sent: 1 });
 
   const { detail } = await reply("sbt_aws_deprovisionSuccess");
   expect(detail).toEqual({
