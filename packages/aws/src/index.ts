@@ -1,6 +1,7 @@
 export * from "./assume-role.ts";
 export * from "./bus-message.ts";
 export * from "./clients.ts";
+export * from "./clients-by-region.ts";
 export * from "./due-keys.ts";
 export * from "./event-worker.ts";
 export * from "./executor.ts";

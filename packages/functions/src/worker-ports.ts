@@ -1,8 +1,8 @@
 /** Puts the adapters together for the worker, once per execution environment. */
 import { randomUUID } from "node:crypto";
 import {
-  type Clients,
   createClients,
+  createClientsByRegion,
   createPublisher,
   createRateLimiter,
   createRefusedStore,
@@ -11,7 +11,7 @@ import {
   verificationQueueUrl,
   type WorkerPorts,
 } from "@tenantkeys/aws";
-import { type Region, stageNames } from "@tenantkeys/core";
+import { stageNames } from "@tenantkeys/core";
 import type { StageConfig } from "./stage-config.ts";
 
 /** How much longer a lease is than its worker can live: Lambda kills a run at its time-out. */
@@ -20,14 +20,10 @@ const LEASE_MARGIN_MS = 15_000;
 export function workerPorts({ settings, context, queueUrl }: StageConfig): WorkerPorts {
   const clients = createClients({ region: context.region });
   const names = stageNames(settings.stage);
-  const others = new Map<Region, Clients>();
+  const clientsByRegion = createClientsByRegion({ region: context.region }, clients);
   return {
     clients,
-    clientsIn(region) {
-      const known = others.get(region) ?? createClients({ region });
-      others.set(region, known);
-      return known;
-    },
+    clientsIn: clientsByRegion.in,
     sqs: clients.sqs,
     queueUrl,
     verificationQueueUrl: verificationQueueUrl(queueUrl, settings.stage),

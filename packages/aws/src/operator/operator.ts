@@ -14,6 +14,7 @@ import {
   type TenantRecord,
 } from "@tenantkeys/core";
 import { type ClientOptions, type Clients, createClients, destroyClients } from "../clients.ts";
+import { createClientsByRegion } from "../clients-by-region.ts";
 import { createPublisher } from "../publisher.ts";
 import { createRefusedStore } from "../refused-store.ts";
 import { createRegistry, type Registry } from "../registry.ts";
@@ -121,14 +122,8 @@ function createOperator(options: ClientOptions, clients: Clients, deployed: Depl
   const refusedStore = createRefusedStore(clients, table);
   const registry = createRegistry(clients, table);
   const auditor = createAuditorClients(options, context.auditorRoleArn, "tenantkeys-plan");
-  const elsewhere = new Map<string, Clients>();
-  const callerIn = (region: string) => {
-    if (region === options.region) return clients;
-    const known = elsewhere.get(region) ?? createClients({ ...options, region });
-    elsewhere.set(region, known);
-    return known;
-  };
-  const verification = createOperatorVerification(options, clients, deployed, auditor);
+  const caller = createClientsByRegion(options, clients);
+  const verification = createOperatorVerification(options, caller, deployed, auditor);
   return {
     settings,
     context,
@@ -154,11 +149,11 @@ function createOperator(options: ClientOptions, clients: Clients, deployed: Depl
     planRepair: (run, tenantId, keyName, rules) =>
       planTenantKey({ ...deployed, registry, observing: auditor.clients }, run, tenantId, keyName, rules),
     repairAsCaller: (run, finding, mayHoldData) =>
-      repairAsCaller({ ...deployed, registry, clientsIn: callerIn }, run, finding, mayHoldData),
+      repairAsCaller({ ...deployed, registry, clientsIn: caller.in }, run, finding, mayHoldData),
     ...verification.methods,
     validatePolicies: (run) => validateStagePolicies(options, run, deployed),
     close() {
-      for (const one of [clients, ...elsewhere.values()]) destroyClients(one);
+      caller.close();
       auditor.close();
       verification.close();
     },

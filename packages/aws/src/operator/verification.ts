@@ -1,6 +1,7 @@
 /** What an operator has to do with verification: looking now, and what was found. */
 import { type KeyName, type StoredFinding, type Sweep, stageNames, type TenantId } from "@tenantkeys/core";
-import { type ClientOptions, type Clients, createClients, destroyClients } from "../clients.ts";
+import type { ClientOptions } from "../clients.ts";
+import type { ClientsByRegion } from "../clients-by-region.ts";
 import type { Run } from "../run.ts";
 import { createAccessAnalyzer } from "../verification/access-analyzer.ts";
 import type { AuditorClients } from "../verification/auditor-clients.ts";
@@ -37,11 +38,12 @@ export interface Sweeps {
 /** @returns what it can do, and how what it holds for that is given back */
 export function createOperatorVerification(
   options: ClientOptions,
-  clients: Clients,
+  caller: ClientsByRegion,
   deployed: DeployedStage,
   auditor: AuditorClients,
 ): { readonly methods: OperatorVerification; close(): void } {
   const { settings } = deployed;
+  const clients = caller.in(options.region);
   // As one more of the workers that a sweep may have at the same time. But a sweep has roles from its bulk lists, and
   // here each is read by itself: at a worker's part of IAM's rate that would take a second and more per tenant.
   const quota = createQuotaShare(settings.sweepQuotaShare, settings.verifyConcurrency, 1);
@@ -50,19 +52,12 @@ export function createOperatorVerification(
   const sweeps = createSweepStore(clients.documents, stageNames(settings.stage).registryTable);
   const securityHub = createSecurityHub(options, settings);
   const accessAnalyzer = createAccessAnalyzer(options, settings);
-  const elsewhere = new Map<string, Clients>();
-  const callerIn = (region: string) => {
-    if (region === options.region) return clients;
-    const known = elsewhere.get(region) ?? createClients({ ...options, region });
-    elsewhere.set(region, known);
-    return known;
-  };
   const ports = {
     ...base,
     securityHub,
     accessAnalyzer,
     asAuditor: { observing: auditor.clients, observingIn: auditor.clientsIn },
-    asCaller: { observing: clients, observingIn: callerIn },
+    asCaller: { observing: clients, observingIn: caller.in },
   };
   return {
     methods: {
@@ -78,7 +73,6 @@ export function createOperatorVerification(
     },
     close() {
       for (const client of [securityHub, accessAnalyzer]) client?.destroy();
-      for (const others of elsewhere.values()) destroyClients(others);
     },
   };
 }

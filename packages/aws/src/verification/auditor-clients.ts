@@ -4,13 +4,8 @@
  */
 import type { RoleArn } from "@tenantkeys/core";
 import { assumeRole } from "../assume-role.ts";
-import {
-  type ClientOptions,
-  type Clients,
-  createClients,
-  destroyClients,
-  type SessionCredentials,
-} from "../clients.ts";
+import type { ClientOptions, Clients, SessionCredentials } from "../clients.ts";
+import { createClientsByRegion } from "../clients-by-region.ts";
 
 export interface AuditorClients {
   /** Of the stage's own Region. */
@@ -27,19 +22,8 @@ const ASSUME_TIMEOUT_MS = 15_000;
 export function createAuditorClients(options: ClientOptions, roleArn: RoleArn, sessionName: string): AuditorClients {
   const assume = () => assumeRole(options, { signal: AbortSignal.timeout(ASSUME_TIMEOUT_MS) }, roleArn, sessionName);
   const credentials = renewedCredentials(assume, () => Date.now());
-  const byRegion = new Map<string, Clients>();
-  const clientsIn = (region: string) => {
-    const known = byRegion.get(region) ?? createClients({ ...options, region, credentials });
-    byRegion.set(region, known);
-    return known;
-  };
-  return {
-    clients: clientsIn(options.region),
-    clientsIn,
-    close() {
-      for (const clients of byRegion.values()) destroyClients(clients);
-    },
-  };
+  const auditor = createClientsByRegion({ ...options, credentials });
+  return { clients: auditor.in(options.region), clientsIn: auditor.in, close: auditor.close };
 }
 
 /**
