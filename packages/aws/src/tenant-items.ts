@@ -1,8 +1,7 @@
 /** What the registry holds of one tenant, read in one go. */
-import { QueryCommand } from "@aws-sdk/lib-dynamodb";
-import { type TenantId, TenantKeysError } from "@tenantkeys/core";
+import type { TenantId } from "@tenantkeys/core";
 import type { Clients } from "./clients.ts";
-import { narrowAwsError } from "./narrow-error.ts";
+import { queryPages } from "./query-pages.ts";
 import { TENANT_PREFIX } from "./registry-table.ts";
 import type { Run } from "./run.ts";
 
@@ -21,24 +20,13 @@ export async function itemsOfTenant(
   prefix: string,
   partition = TENANT_PREFIX,
 ): Promise<readonly Record<string, unknown>[]> {
-  const step = "dynamodb:Query";
   const items: Record<string, unknown>[] = [];
-  let startKey: Record<string, unknown> | undefined;
-  for (let page = 0; page < TENANT_PAGES_MAX; page++) {
-    const command = new QueryCommand({
-      TableName: tableName,
-      ConsistentRead: true,
-      KeyConditionExpression: "pk = :pk AND begins_with(sk, :prefix)",
-      ExpressionAttributeValues: { ":pk": `${partition}${tenantId}`, ":prefix": prefix },
-      ...(startKey === undefined ? {} : { ExclusiveStartKey: startKey }),
-    });
-    const answer = await clients.documents.send(command, { abortSignal: run.signal }).catch((error) => {
-      throw narrowAwsError(error, step);
-    });
-    items.push(...(answer.Items ?? []));
-    startKey = answer.LastEvaluatedKey;
-    if (startKey === undefined) return items;
-  }
-  const message = `${step}: more than ${TENANT_PAGES_MAX} pages of one tenant`;
-  throw new TenantKeysError("aws_unexpected", message, { tenantId, step });
+  const query = {
+    ConsistentRead: true,
+    KeyConditionExpression: "pk = :pk AND begins_with(sk, :prefix)",
+    ExpressionAttributeValues: { ":pk": `${partition}${tenantId}`, ":prefix": prefix },
+  };
+  const pages = { ...query, pagesMax: TENANT_PAGES_MAX, tenantId };
+  for await (const item of queryPages(clients, run, tableName, pages)) items.push(item);
+  return items;
 }

@@ -14,10 +14,10 @@ import {
 import type { Clients } from "../clients.ts";
 import { readTags } from "../keys.ts";
 import { errorName } from "../narrow-error.ts";
+import { queryPages } from "../query-pages.ts";
 import { KEYS_INDEX } from "../registry-table.ts";
 import type { Run } from "../run.ts";
 import type { VerifyPorts } from "./ports.ts";
-import { queryPages } from "./query-pages.ts";
 import { reading } from "./reading.ts";
 
 export interface FoundTenantKey {

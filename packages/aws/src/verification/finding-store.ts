@@ -17,6 +17,7 @@ import { EntityParser } from "dynamodb-toolbox/entity/actions/parse";
 import type { Clients } from "../clients.ts";
 import { errorName, narrowAwsError } from "../narrow-error.ts";
 import type { Publisher } from "../publisher.ts";
+import { type QueryPage, queryPages } from "../query-pages.ts";
 import { readItem } from "../registry.ts";
 import {
   FINDINGS_INDEX,
@@ -29,7 +30,6 @@ import {
 import type { Run } from "../run.ts";
 import { cancellationCodes, outlastConflicts } from "./outlast-conflicts.ts";
 import type { FindingStore } from "./ports.ts";
-import { type QueryPage, queryPages } from "./query-pages.ts";
 
 export interface FindingStorePorts {
   readonly clients: Clients;

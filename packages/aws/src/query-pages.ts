@@ -1,12 +1,14 @@
 /** Items of one query of the registry, page by page. */
 import { QueryCommand, type QueryCommandInput } from "@aws-sdk/lib-dynamodb";
-import { TenantKeysError } from "@tenantkeys/core";
-import type { Clients } from "../clients.ts";
-import { narrowAwsError } from "../narrow-error.ts";
-import type { Run } from "../run.ts";
+import { type TenantId, TenantKeysError } from "@tenantkeys/core";
+import type { Clients } from "./clients.ts";
+import { narrowAwsError } from "./narrow-error.ts";
+import type { Run } from "./run.ts";
 
 export interface QueryPage extends Omit<QueryCommandInput, "TableName" | "ExclusiveStartKey"> {
   readonly pagesMax: number;
+  /** Whose items these are, for the error. */
+  readonly tenantId?: TenantId | undefined;
 }
 
 /** @throws TenantKeysError `aws_unexpected` where there are more pages than `pagesMax` */
@@ -14,7 +16,7 @@ export async function* queryPages(
   clients: Pick<Clients, "documents">,
   run: Run,
   tableName: string,
-  { pagesMax, ...query }: QueryPage,
+  { pagesMax, tenantId, ...query }: QueryPage,
 ): AsyncGenerator<Record<string, unknown>, void, undefined> {
   const step = "dynamodb:Query";
   let startKey: Record<string, unknown> | undefined;
@@ -31,5 +33,6 @@ export async function* queryPages(
     startKey = answer.LastEvaluatedKey;
     if (startKey === undefined) return;
   }
-  throw new TenantKeysError("aws_unexpected", `${step}: more than ${pagesMax} pages`, { step });
+  const message = `${step}: more than ${pagesMax} pages${tenantId === undefined ? "" : " of one tenant"}`;
+  throw new TenantKeysError("aws_unexpected", message, { tenantId, step });
 }
