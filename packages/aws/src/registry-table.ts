@@ -44,6 +44,26 @@ export function registryTable(documents: DynamoDBDocumentClient, name: string) {
 
 type RegistryTable = ReturnType<typeof registryTable>;
 
+const importParameters = () =>
+  map({
+    wrappingAlgorithm: string(),
+    wrappingKeySpec: string(),
+    publicKey: string(),
+    importToken: string(),
+    expiresAtMs: number(),
+  });
+
+const lastRepair = () =>
+  map({
+    eventId: string(),
+    by: string(),
+    rules: list(string()),
+    automatic: boolean(),
+    actions: list(string()),
+    withheld: list(string()),
+    doneAtMs: number(),
+  });
+
 export function keyEntity(table: RegistryTable) {
   return new Entity({
     name: "TenantKey",
@@ -88,22 +108,8 @@ export function keyEntity(table: RegistryTable) {
       destroyedAtMs: number().optional(),
       materialGeneration: number().optional(),
       materialExpiresAtMs: number().optional(),
-      importParameters: map({
-        wrappingAlgorithm: string(),
-        wrappingKeySpec: string(),
-        publicKey: string(),
-        importToken: string(),
-        expiresAtMs: number(),
-      }).optional(),
-      lastRepair: map({
-        eventId: string(),
-        by: string(),
-        rules: list(string()),
-        automatic: boolean(),
-        actions: list(string()),
-        withheld: list(string()),
-        doneAtMs: number(),
-      }).optional(),
+      importParameters: importParameters().optional(),
+      lastRepair: lastRepair().optional(),
       previousKeyArns: list(string()).optional(),
       replicas: list(map({ region: string(), keyArn: string() })).optional(),
       rotation: map({

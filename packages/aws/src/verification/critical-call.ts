@@ -39,9 +39,7 @@ export function createCriticalCalls(call: CriticalCall): (store: FindingStore) =
     });
   };
   return (store) => ({
-    openOfTenant: (run, tenantId) => store.openOfTenant(run, tenantId),
-    listOpen: (run) => store.listOpen(run),
-    history: (run, tenantId, limit) => store.history(run, tenantId, limit),
+    ...store,
     async record(run, scope, findings) {
       const changes = await store.record(run, scope, findings);
       await callOut(run, changes.opened);

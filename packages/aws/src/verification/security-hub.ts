@@ -96,9 +96,7 @@ export function withSecurityHub(
 ): FindingStore {
   if (ports.securityHub === undefined) return store;
   return {
-    openOfTenant: (run, tenantId) => store.openOfTenant(run, tenantId),
-    listOpen: (run) => store.listOpen(run),
-    history: (run, tenantId, limit) => store.history(run, tenantId, limit),
+    ...store,
     async record(run, scope, findings) {
       const changes = await store.record(run, scope, findings);
       const { error, ...outcome } = await tellSecurityHub(ports, run, changes);

@@ -4,7 +4,6 @@
  */
 
 import type { LifecycleState } from "../lifecycle.ts";
-import { DAY_MS } from "../offboarding.ts";
 import type { KeyTarget } from "../plan.ts";
 import { type Facts, factsOf } from "./facts.ts";
 import { RULE_IDS, type RuleId } from "./finding-rules.ts";
@@ -79,7 +78,7 @@ const STATES_OF_TARGET: Readonly<Record<KeyTarget, readonly LifecycleState[]>> =
   deleted: ["offboarding", "pending-deletion", "destroyed"],
 };
 /** How long a declaration may take to be carried out before what it changes is judged by it. */
-const CARRYING_OUT_MS = DAY_MS / 96;
+const CARRYING_OUT_MS = 15 * 60_000;
 
 /** Being worked on: under a lease, or declared so lately that the worker may not have got to it. */
 function isInHand({ record, tenant, target, nowMs }: Facts): boolean {
