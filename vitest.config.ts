@@ -10,7 +10,13 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["packages/**/*.test.ts", "events/**/*.test.ts", "test/**/*.test.ts", "bench/**/*.test.ts"],
+          include: [
+            "packages/**/*.test.ts",
+            "events/**/*.test.ts",
+            "test/**/*.test.ts",
+            "bench/**/*.test.ts",
+            "examples/**/*.test.ts",
+          ],
           exclude: ["**/node_modules/**", ...EMULATOR_TESTS, ...E2E_TESTS, "test/infra/**", "test/sim/**"],
         },
       },

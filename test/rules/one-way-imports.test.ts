@@ -27,6 +27,11 @@ const REFUSED: readonly (readonly [string, string])[] = [
   ["packages/cli/src/violation.ts", use("@aws-sdk/client-sqs")],
   ["packages/cli/src/violation.ts", use("@tenantkeys/functions")],
   ["packages/local/src/violation.ts", use("@tenantkeys/cli")],
+  ["packages/core/src/violation.ts", use("@tenantkeys/client")],
+  ["packages/aws/src/violation.ts", use("@tenantkeys/client")],
+  ["packages/client/src/violation.ts", use("@tenantkeys/aws")],
+  ["packages/client/src/violation.ts", use("@tenantkeys/local")],
+  ["packages/functions/src/violation.ts", use("@aws-crypto/client-node")],
   ["stacks/violation.ts", use("@tenantkeys/aws")],
 ];
 
@@ -35,6 +40,8 @@ const ACCEPTED: readonly (readonly [string, string])[] = [
   ["packages/aws/src/fine.ts", use("@aws-sdk/client-kms")],
   ["packages/aws/src/fine.ts", use("@tenantkeys/core")],
   ["packages/functions/src/fine.ts", use("@tenantkeys/aws")],
+  ["packages/client/src/fine.ts", use("@aws-crypto/client-node")],
+  ["packages/client/src/fine.emulator.test.ts", use("@tenantkeys/local")],
   ["packages/local/src/fine.ts", use("@aws-sdk/client-s3")],
   ["stacks/fine.ts", use("@tenantkeys/core")],
 ];
@@ -45,7 +52,8 @@ function lintConfig(): string {
   return JSON.stringify(config);
 }
 
-const fileOf = (kind: string, index: number, path: string) => path.replace(/(\w+)\.ts$/, `${kind}-${index}.ts`);
+const fileOf = (kind: string, index: number, path: string) =>
+  path.replace(/\w+((?:\.\w+)*\.ts)$/, `${kind}-${index}$1`);
 
 let report = "";
 

@@ -27,6 +27,8 @@ test("a publisher's mistake is never retried, and what AWS may yet do is", () =>
     "aws_unexpected",
     "stage_not_deployed",
     "publish_failed",
+    "key_not_active",
+    "registry_unavailable",
   ]);
 });
 

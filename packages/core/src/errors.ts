@@ -183,6 +183,33 @@ const ERROR_RULES = {
     nextAction:
       "Have the key's owner mend what the message names (tenantkeys outside-policy <tenantId> prints the statements that its key policy needs), then replay the event.",
   },
+  key_not_active: {
+    retryable: true,
+    nextAction: "Wait until the key is active: see its state with tenantkeys show <tenantId>",
+  },
+  tenant_suspended: {
+    retryable: false,
+    nextAction: "Find out who suspended the tenant; let it work again with tenantkeys resume <tenantId>",
+  },
+  ciphertext_of_another_tenant: {
+    retryable: false,
+    nextAction:
+      "Find the code that mixes up two tenants: the message names whose the ciphertext is. Don't decrypt it as that tenant.",
+  },
+  ciphertext_corrupted: {
+    retryable: false,
+    nextAction: "Read the ciphertext again from where it is stored, or from a backup: it was cut short or changed.",
+  },
+  encryption_context_invalid: {
+    retryable: false,
+    nextAction:
+      "Give the same further encryption context to decrypt as to encrypt, without the pairs that tenantkeys sets itself.",
+  },
+  registry_unavailable: {
+    retryable: true,
+    nextAction:
+      "Nothing at first: the registry can't be read, so nobody knows whether the tenant may work. If it lasts, look at the DynamoDB table that the message names.",
+  },
   tenant_unknown: { retryable: false, nextAction: "List the tenants with: tenantkeys list" },
   input_unreadable: {
     retryable: false,
@@ -208,6 +235,10 @@ interface ErrorDetails {
   readonly step?: string | undefined;
   /** The field of the input at fault, such as `detail.tenantId`. */
   readonly field?: string | undefined;
+  /** Of `key_pending_deletion`: when KMS deletes the key, in epoch milliseconds. */
+  readonly deletionDateMs?: number | undefined;
+  /** Of `throttled`: how long to wait before trying again. */
+  readonly retryAfterMs?: number | undefined;
   readonly cause?: unknown;
 }
 

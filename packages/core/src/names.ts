@@ -24,6 +24,15 @@ export const SESSION_TAG = "tenant";
 /** The pair of the encryption context that says whose data it is: `kms:EncryptionContext:tenant`. */
 export const ENCRYPTION_CONTEXT_KEY = "tenant";
 
+/** The pairs that every ciphertext of a tenant is bound to: whose it is, under which of its keys, in which stage. */
+export function tenantEncryptionContext(
+  stage: Stage,
+  tenantId: TenantId,
+  keyName: KeyName,
+): Readonly<Record<"tenant" | "keyName" | "stage", string>> {
+  return { [ENCRYPTION_CONTEXT_KEY]: tenantId, keyName, stage };
+}
+
 /** `alias/tenantkeys/{stage}/{tenantId}/{keyName}`: at most 107 of KMS's 256 characters. */
 export function aliasName(stage: Stage, tenantId: TenantId, keyName: KeyName): AliasName {
   return `alias/tenantkeys/${stage}/${tenantId}/${keyName}` as AliasName;
@@ -131,10 +140,17 @@ export function stageNames(stage: Stage) {
     guardDeadLetter: `${prefix}-guard-dlq`,
     alarmTopic: `${prefix}-alarms`,
     dashboard: prefix,
+    canaryFunction: `${prefix}-canary`,
+    canarySchedule: `${prefix}-canary-schedule`,
+    canaryScheduleRole: `${prefix}-canary-caller`,
+    canaryRole: `${prefix}-canary`,
+    branchKeyTable: `${prefix}-branch-keys`,
     auditorRole: `${prefix}-auditor`,
     sharedTenantRole: `${prefix}-tenant`,
     tenantBoundary: `${prefix}-tenant-boundary`,
     operatorPolicy: `${prefix}-operator`,
+    /** For the roles of tenants' applications. */
+    applicationPolicy: `${prefix}-application`,
   } as const;
 }
 
@@ -168,6 +184,8 @@ export function stageArns(accountId: AccountId, region: Region | "*", stage: Sta
     alarmTopic: `arn:aws:sns:${region}:${accountId}:${names.alarmTopic}`,
     provisionerRole: `arn:aws:iam::${accountId}:role${SYSTEM_PATH}${names.provisionerRole}` as RoleArn,
     auditorRole: `arn:aws:iam::${accountId}:role${SYSTEM_PATH}${names.auditorRole}` as RoleArn,
+    canaryRole: `arn:aws:iam::${accountId}:role${SYSTEM_PATH}${names.canaryRole}` as RoleArn,
+    branchKeyTable: `arn:aws:dynamodb:${region}:${accountId}:table/${names.branchKeyTable}`,
     /** The role of every tenant's sessions, in role mode `session-tag`. */
     sharedTenantRole: `arn:aws:iam::${accountId}:role${SYSTEM_PATH}${names.sharedTenantRole}` as RoleArn,
     tenantBoundary: `arn:aws:iam::${accountId}:policy${SYSTEM_PATH}${names.tenantBoundary}` as PolicyArn,
