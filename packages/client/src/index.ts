@@ -1,1 +1,2 @@
 export type * from "./key-access.ts";
+export type * from "./tenant-keys.ts";
