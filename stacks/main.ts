@@ -1,5 +1,6 @@
 /** The whole stage. Each file beside this one is one concern. */
 import { alarms, alarmTopic, page, subscriptions } from "./alarms.ts";
+import { applicationPolicy } from "./application.ts";
 import { archive, bus } from "./bus.ts";
 import { dashboard } from "./dashboard.ts";
 import { guardTarget, keyUseTarget } from "./guard.ts";
@@ -24,6 +25,7 @@ export const outputs = {
   verificationQueue: verificationQueue.url,
   deadLetterQueues: [queueDeadLetter.url, ruleDeadLetter.url, verificationDeadLetter.url, guardDeadLetter.url],
   operatorPolicy: operatorPolicy.arn,
+  applicationPolicy: applicationPolicy.arn,
   alarmTopic: alarmTopic.arn,
 };
 

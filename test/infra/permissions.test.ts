@@ -75,7 +75,7 @@ describe("every statement of the stage", () => {
       for (const sid of sids) expect(sid, document).toMatch(/^[A-Za-z0-9]+$/);
       expect(new Set(sids).size, document).toBe(sids.length);
     }
-    expect(stage.documents().size).toBe(21);
+    expect(stage.documents().size).toBe(22);
   });
 
   test("names its actions one by one, and what it is about by what it is", () => {

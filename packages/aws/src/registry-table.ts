@@ -9,12 +9,12 @@
  * `REPAIR` / `LEDGER` what was repaired without anybody asking.
  */
 import type { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
-import { type DestructionRecord, VERIFICATION_PARTITIONS } from "@tenantkeys/core";
+import { type DestructionRecord, TENANT_PREFIX, VERIFICATION_PARTITIONS } from "@tenantkeys/core";
 import { Entity } from "dynamodb-toolbox/entity";
 import { boolean, item, list, map, number, string } from "dynamodb-toolbox/schema";
 import { Table } from "dynamodb-toolbox/table";
 
-export const TENANT_PREFIX = "TENANT#";
+export { TENANT_PREFIX };
 export const REFUSED_PARTITION = "REFUSED";
 /** The index of keys that wait for a time: partition `review`, always this value, sorted by `nextCheckAtMs`. */
 export const REVIEW_INDEX = "review";

@@ -1,3 +1,4 @@
+export * from "./application-policy.ts";
 export * from "./containment.ts";
 export * from "./desired-state.ts";
 export * from "./errors.ts";

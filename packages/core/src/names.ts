@@ -89,6 +89,9 @@ export function hasTags(tags: Tags, wanted: Tags): boolean {
   return Object.entries(wanted).every(([name, value]) => tags[name] === value);
 }
 
+/** The registry's partition of a tenant, before its id: what is declared of it, and its keys. */
+export const TENANT_PREFIX = "TENANT#";
+
 /**
  * The registry's partitions that verification writes: what it found, when it looked and how often a key was used, its
  * sweeps, and the ledger of repairs that nobody asked for. What is declared of a tenant is in none of them, so the roles

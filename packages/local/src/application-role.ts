@@ -1,10 +1,11 @@
 /** The role of the tenant application on the local AWS. A team brings its own; the demonstration needs one to exist. */
-import { CreateRoleCommand, type IAMClient, PutRolePolicyCommand } from "@aws-sdk/client-iam";
+import { AttachRolePolicyCommand, CreateRoleCommand, type IAMClient } from "@aws-sdk/client-iam";
 import { errorName } from "@tenantkeys/aws";
+import { type Stage, SYSTEM_PATH, stageNames } from "@tenantkeys/core";
 
 export const APPLICATION_ROLE_NAME = "sample-application";
 
-/** @returns its ARN */
+/** Before the stacks: the trust policies of tenants' roles name it. @returns its ARN */
 export async function ensureApplicationRole(iam: IAMClient, accountId: string): Promise<string> {
   const arn = `arn:aws:iam::${accountId}:role/${APPLICATION_ROLE_NAME}`;
   const trust = statement({
@@ -17,16 +18,13 @@ export async function ensureApplicationRole(iam: IAMClient, accountId: string): 
   } catch (error) {
     if (errorName(error) !== "EntityAlreadyExistsException") throw error;
   }
-  // It may ask for every tenant's role; each role's own trust policy then asks for that tenant's tag.
-  const policy = statement({
-    Effect: "Allow",
-    Action: ["sts:AssumeRole", "sts:TagSession"],
-    Resource: `arn:aws:iam::${accountId}:role/tenantkeys/*`,
-  });
-  await iam.send(
-    new PutRolePolicyCommand({ RoleName: APPLICATION_ROLE_NAME, PolicyName: "become-tenants", PolicyDocument: policy }),
-  );
   return arn;
+}
+
+/** After the stacks, which make the policy: so whatever the client does locally, it does with what the policy allows. */
+export async function attachApplicationPolicy(iam: IAMClient, accountId: string, stage: Stage): Promise<void> {
+  const PolicyArn = `arn:aws:iam::${accountId}:policy${SYSTEM_PATH}${stageNames(stage).applicationPolicy}`;
+  await iam.send(new AttachRolePolicyCommand({ RoleName: APPLICATION_ROLE_NAME, PolicyArn }));
 }
 
 function statement(content: Record<string, unknown>): string {

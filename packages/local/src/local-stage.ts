@@ -13,7 +13,7 @@ import {
   type StageSettingsInput,
   stageContext,
 } from "@tenantkeys/core";
-import { ensureApplicationRole } from "./application-role.ts";
+import { attachApplicationPolicy, ensureApplicationRole } from "./application-role.ts";
 import { deployStacks } from "./deploy/deploy-stacks.ts";
 import { ensureSstPlatform } from "./deploy/sst-platform.ts";
 import { type Emulator, openEmulator } from "./emulator/index.ts";
@@ -99,6 +99,7 @@ async function deployStage(
     onResource: (done, _type, name) => progress(`deploying: ${done} resources, ${name}`),
   });
   const accountId = parseAccountId(emulator.accountId);
+  await attachApplicationPolicy(iam, accountId, settings.stage);
   return {
     emulator,
     at,

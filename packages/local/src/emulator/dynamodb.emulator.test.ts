@@ -1,4 +1,5 @@
 import {
+  BatchGetItemCommand,
   CreateTableCommand,
   DynamoDBClient,
   GetItemCommand,
@@ -143,6 +144,37 @@ describe("TransactWriteItems", () => {
     ]);
     const kept = await db.send(new GetItemCommand({ TableName, Key: key }));
     expect(kept.Item).toEqual(keyItem);
+  });
+});
+
+describe("a policy's condition", () => {
+  test("on dynamodb:LeadingKeys keeps a role to its partitions", async () => {
+    const db = await clientOf("of-tenants", {
+      Effect: "Allow",
+      Action: ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:BatchGetItem"],
+      Resource: TABLE,
+      Condition: { "ForAllValues:StringLike": { "dynamodb:LeadingKeys": ["TENANT#*"] } },
+    });
+    const other = { pk: { S: "FINDINGS#acme" }, sk: { S: "TENANT" } };
+    const query = (pk: string) =>
+      db.send(
+        new QueryCommand({
+          TableName,
+          KeyConditionExpression: "#p = :p",
+          ExpressionAttributeNames: { "#p": "pk" },
+          ExpressionAttributeValues: { ":p": { S: pk } },
+        }),
+      );
+    const tries = (item: typeof tenant) => [
+      outcome(db.send(new GetItemCommand({ TableName, Key: item }))),
+      outcome(db.send(new PutItemCommand({ TableName, Item: item }))),
+      outcome(query(item.pk.S)),
+      outcome(db.send(new BatchGetItemCommand({ RequestItems: { [TableName]: { Keys: [item] } } }))),
+    ];
+    expect(await Promise.all(tries(tenant))).toEqual(["ok", "ok", "ok", "ok"]);
+    expect(await Promise.all(tries(other))).toEqual(Array(4).fill("AccessDeniedException"));
+    const both = { RequestItems: { [TableName]: { Keys: [tenant, other] } } };
+    expect(await outcome(db.send(new BatchGetItemCommand(both)))).toBe("AccessDeniedException");
   });
 });
 
