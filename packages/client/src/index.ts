@@ -1,3 +1,4 @@
-export type { DataKeyCacheLimits, Envelope, EnvelopeSettings, FurtherContext } from "./envelope.ts";
+export type * from "./envelope.ts";
+export { type HttpStatus, httpStatusOf } from "./http-status.ts";
 export type * from "./key-access.ts";
 export type * from "./tenant-keys.ts";

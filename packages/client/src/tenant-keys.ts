@@ -1,19 +1,9 @@
 /** What a tenant application makes once per process, and asks for each tenant: `createTenantKeys(…).for("acme")`. */
 import type { Duplex } from "node:stream";
 import type { STSClientConfig } from "@aws-sdk/client-sts";
-import type { TenantCredentials, TenantKeyRef } from "./key-access.ts";
-
-/** How long and for how much data keys are used again; each limit is per tenant key. */
-export interface DataKeyCacheOptions {
-  /** 1 to 3,600; default 60. A disabled key still encrypts and decrypts with what is kept, for so long at most. */
-  readonly maxAgeSeconds?: number | undefined;
-  /** Default 1,000. */
-  readonly maxMessages?: number | undefined;
-  /** Default 104,857,600 (100 MiB). */
-  readonly maxBytes?: number | undefined;
-  /** Data keys kept per tenant key; default 100. */
-  readonly capacity?: number | undefined;
-}
+import type { TenantKeysError } from "@tenantkeys/core";
+import type { DataKey, DataKeyCacheLimits, FurtherContext } from "./envelope.ts";
+import type { KeyAccess, TenantCredentials, TenantKeyRef } from "./key-access.ts";
 
 export interface TenantKeysOptions {
   readonly stage: string;
@@ -26,30 +16,27 @@ export interface TenantKeysOptions {
   readonly accountId?: string | undefined;
   /** How old what the registry said may be: a suspended tenant works on for so long at most. 0 to 300; default 60. */
   readonly recordMaxAgeSeconds?: number | undefined;
+  /** Shown by CloudTrail with every call of a tenant's session, after the tenant: 1 to 27 of A-Z a-z 0-9 _ = , . -; default `tenantkeys`. */
+  readonly applicationName?: string | undefined;
   /** 900 to 3,600, because an application's role that becomes a tenant's is role chaining; default 3,600. */
   readonly sessionSeconds?: number | undefined;
   /** Of how many tenants records and sessions are kept; the one that wasn't used for longest goes first. 1 to 100,000; default 1,000. */
   readonly tenantsMax?: number | undefined;
   /** `false`: every message asks KMS for a data key of its own. */
-  readonly cache?: DataKeyCacheOptions | false | undefined;
+  readonly cache?: DataKeyCacheLimits | false | undefined;
   /** For tests. */
   readonly nowMs?: (() => number) | undefined;
 }
 
-/** Further pairs that a ciphertext is bound to, the same for encrypting and decrypting. Not secret: CloudTrail shows them. */
 export interface ContextOption {
-  readonly context?: Readonly<Record<string, string>> | undefined;
+  /** The same for decrypting as for encrypting. */
+  readonly context?: FurtherContext | undefined;
 }
 
-/** A data key while `withDataKey` runs. */
-export interface DataKey {
-  /** Zeroed when the function has ended. */
-  readonly plaintext: Uint8Array;
-  /** To be stored beside the data: `openDataKey` takes it. */
-  readonly wrapped: Uint8Array;
-}
-
-/** One key of one tenant. Every call throws a TenantKeysError, and none ever turns to another key. */
+/**
+ * One key of one tenant. Every call throws a TenantKeysError, and none ever turns to another key. In an invocation that
+ * `withTenant` guards, every call of another tenant's key throws `tenant_mixed_up`.
+ */
 export interface TenantKey extends TenantKeyRef {
   /** @returns a message of the AWS Encryption SDK */
   encrypt(plaintext: Uint8Array | string, options?: ContextOption): Promise<Uint8Array>;
@@ -60,10 +47,21 @@ export interface TenantKey extends TenantKeyRef {
   decryptStream(options?: ContextOption): Duplex;
   withDataKey<T>(use: (key: DataKey) => Promise<T>, options?: ContextOption): Promise<T>;
   openDataKey<T>(wrapped: Uint8Array, use: (plaintext: Uint8Array) => Promise<T>, options?: ContextOption): Promise<T>;
-  /** Of a session of the tenant's role, for any other client of the SDK: pass `() => key.credentials()` as `credentials`. */
+  /**
+   * Of a session of the tenant's role, for any other client of the SDK: pass `() => key.credentials()` as `credentials`.
+   * A tenant that may not work gets none; what it got before ends with its session.
+   */
   credentials(): Promise<TenantCredentials>;
   /** Looks whether the tenant may work now, by what the registry said at most `recordMaxAgeSeconds` ago. */
   check(): Promise<void>;
+  /** The key's ARN, the role's, and a KMS client of the tenant's session: for what takes a key by its ARN, such as S3. */
+  access(): Promise<KeyAccess>;
+  /**
+   * Why AWS refused a call that was made with this key's session, such as one of S3: the registry is asked whether the
+   * tenant may still work. What was kept of the tenant is forgotten where it may be out of date.
+   * @param step the action that failed, such as `s3:GetObject`
+   */
+  explain(error: unknown, step: string): Promise<TenantKeysError>;
 }
 
 export interface TenantKeys {

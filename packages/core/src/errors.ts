@@ -35,7 +35,11 @@ const ERROR_RULES = {
       "Publish the event on the bus of the stage that it names. If it is meant for this one: tenantkeys replay with --force-stage.",
   },
   identifier_invalid: { retryable: false, nextAction: "Use an identifier of the form that the message names." },
-  settings_invalid: { retryable: false, nextAction: "Correct the named field in stacks/stages.ts and deploy again." },
+  settings_invalid: {
+    retryable: false,
+    nextAction:
+      "Correct the named field: a stage's in stacks/stages.ts, and deploy again; the client's where createTenantKeys is called.",
+  },
   generation_conflict: {
     retryable: false,
     nextAction: "Publish the wanted declaration again with a higher generation.",
@@ -209,6 +213,16 @@ const ERROR_RULES = {
     retryable: true,
     nextAction:
       "Nothing at first: the registry can't be read, so nobody knows whether the tenant may work. If it lasts, look at the DynamoDB table that the message names.",
+  },
+  tenant_missing: {
+    retryable: false,
+    nextAction:
+      "Let withTenant's tenantId find the tenant in what the caller was authenticated with, and refuse callers without one before.",
+  },
+  tenant_mixed_up: {
+    retryable: false,
+    nextAction:
+      "Find the code that keeps a tenant's key longer than an invocation, or takes the tenant from somewhere else than context.tenantKey.",
   },
   tenant_unknown: { retryable: false, nextAction: "List the tenants with: tenantkeys list" },
   input_unreadable: {

@@ -47,16 +47,24 @@ export interface TenantRecord {
   readonly updatedAtMs: number;
 }
 
+type Declaration = Pick<Register, "value" | "generation">;
+
+/** What of a tenant's record decides what its keys should be; the client reads no more of it. */
+export interface TenantStanding extends Pick<TenantRecord, "lifeGeneration" | "endedGeneration"> {
+  readonly suspension?: Declaration | undefined;
+  readonly leaving?: Declaration | undefined;
+}
+
 /** What the keys of the tenant should be now. */
 export type TenantTarget = "usable" | "disabled" | "leaving";
 
 /** Leaving outranks suspension: an offboarded tenant's key is not merely disabled. */
-export function targetOf(tenant: TenantRecord | undefined): TenantTarget {
+export function targetOf(tenant: TenantStanding | undefined): TenantTarget {
   if (tenant !== undefined && leavingRegister(tenant) !== undefined) return "leaving";
   return tenant !== undefined && isSuspended(tenant) ? "disabled" : "usable";
 }
 
-function isSuspended(tenant: TenantRecord): boolean {
+function isSuspended(tenant: TenantStanding): boolean {
   const { suspension } = tenant;
   return suspension?.value === true && !isOfEarlierLife(tenant, suspension.generation);
 }
@@ -74,7 +82,13 @@ export function isOfEarlierLife(
 }
 
 /** The offboarding that is in force, if one is. */
-export function leavingRegister({ leaving, lifeGeneration }: TenantRecord): Register | undefined {
+export function leavingRegister<Leaving extends Declaration>({
+  leaving,
+  lifeGeneration,
+}: {
+  readonly leaving?: Leaving | undefined;
+  readonly lifeGeneration?: number | undefined;
+}): Leaving | undefined {
   if (leaving?.value !== true) return undefined;
   return lifeGeneration === undefined || leaving.generation > lifeGeneration ? leaving : undefined;
 }

@@ -1,0 +1,39 @@
+/** Values by key, at most so many: the one that wasn't used for longest goes first. */
+export interface Lru<Value> {
+  /** Counts as a use. */
+  get(key: string): Value | undefined;
+  set(key: string, value: Value): void;
+  delete(key: string): void;
+  deleteWhere(test: (key: string, value: Value) => boolean): void;
+  clear(): void;
+}
+
+export function createLru<Value>(entriesMax: number): Lru<Value> {
+  // A Map keeps the order in which its entries were set: the first is the one that wasn't used for longest.
+  const values = new Map<string, Value>();
+  const set = (key: string, value: Value) => {
+    values.delete(key);
+    values.set(key, value);
+  };
+  return {
+    get(key) {
+      const value = values.get(key);
+      if (value !== undefined) set(key, value);
+      return value;
+    },
+    set(key, value) {
+      set(key, value);
+      const oldest = values.keys().next();
+      if (values.size > entriesMax && oldest.done !== true) values.delete(oldest.value);
+    },
+    delete(key) {
+      values.delete(key);
+    },
+    deleteWhere(test) {
+      for (const [key, value] of values) if (test(key, value)) values.delete(key);
+    },
+    clear() {
+      values.clear();
+    },
+  };
+}
