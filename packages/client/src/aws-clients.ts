@@ -16,7 +16,7 @@ export interface SdkConfig {
   readonly requestHandler: NonNullable<DynamoDBClientConfig["requestHandler"]>;
 }
 
-export interface ApplicationClients {
+interface ApplicationClients {
   readonly dynamodb: DynamoDBClient;
   /** Of the Region: the SDK has no global endpoint of STS any more. */
   readonly sts: STSClient;

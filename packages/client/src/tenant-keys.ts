@@ -68,7 +68,7 @@ export interface TenantKeys {
   /**
    * Checks the ids only and calls nothing.
    * @param keyName default: `default`
-   * @throws TenantKeysError `identifier_invalid`
+   * @throws TenantKeysError `identifier_invalid`, and `tenant_mixed_up` in an invocation of another tenant
    */
   for(tenantId: string, keyName?: string): TenantKey;
   /** Records, sessions and data keys that are kept of the tenant: the next call looks anew. */

@@ -108,6 +108,17 @@ describe("a tenant's session", () => {
     expect(await errorOf(session.credentials())).toMatchObject({ code: "access_denied", cause: state.error });
   });
 
+  it("that was denied is asked for again after a second, however often it is wanted before", async () => {
+    const { state, sessions } = world();
+    const session = sessions.of(sessionOf());
+    state.error = awsError("AccessDenied");
+    for (const _ of [1, 2, 3]) expect((await errorOf(session.credentials())).code).toBe("access_denied");
+    expect(state.asked).toHaveLength(1);
+    state.error = undefined;
+    state.nowMs += 1_000;
+    expect((await session.credentials()).sessionToken).toBe("token-2");
+  });
+
   it("is never another tenant's", async () => {
     const { sessions } = world();
     const [acme, globex] = [sessions.of(sessionOf("acme")), sessions.of(sessionOf("globex"))];

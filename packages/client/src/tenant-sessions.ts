@@ -18,6 +18,8 @@ const RENEWAL_MARGIN_MS = 300_000;
 const RENEWAL_JITTER_MS = 60_000;
 /** Where STS can't be asked and the session is still good, it is asked again only after this. */
 const RENEWAL_RETRY_MS = 10_000;
+/** A role that was denied isn't asked for again sooner: an account has 600 calls of STS a second, for all its tenants. */
+const DENIAL_KEPT_MS = 1_000;
 /** A session that ends sooner than this isn't given to anybody. */
 const USEFUL_MS = 30_000;
 
@@ -28,7 +30,7 @@ export interface SessionOf {
   readonly region: string;
 }
 
-export interface TenantSession {
+interface TenantSession {
   readonly kms: KMS;
   readonly madeAtMs: number;
   /** @throws TenantKeysError `access_denied`, `throttled`, `aws_unavailable` */
@@ -82,6 +84,7 @@ function createSession(options: SessionsOptions, session: SessionOf): TenantSess
   const { nowMs, random } = options;
   let held: Held | undefined;
   let renewing: Promise<Held> | undefined;
+  let denied: { readonly error: TenantKeysError; readonly untilMs: number } | undefined;
 
   const renew = async (): Promise<Held> => {
     try {
@@ -90,6 +93,7 @@ function createSession(options: SessionsOptions, session: SessionOf): TenantSess
       return { credentials, renewAtMs: credentials.expiration.getTime() - marginMs };
     } catch (error) {
       const narrowed = narrowAwsError(error, "sts:AssumeRole");
+      if (narrowed.code === "access_denied") denied = { error: narrowed, untilMs: nowMs() + DENIAL_KEPT_MS };
       // A denial is an answer, and the session ends with it. That STS can't be asked just now isn't.
       const isOutage = narrowed.code === "throttled" || narrowed.code === "aws_unavailable";
       const restMs = held === undefined ? 0 : held.credentials.expiration.getTime() - nowMs();
@@ -99,6 +103,7 @@ function createSession(options: SessionsOptions, session: SessionOf): TenantSess
   };
   const credentials = async () => {
     if (held !== undefined && nowMs() < held.renewAtMs) return held.credentials;
+    if (denied !== undefined && nowMs() < denied.untilMs) throw denied.error;
     renewing ??= renew().finally(() => {
       renewing = undefined;
     });
