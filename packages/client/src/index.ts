@@ -1,4 +1,11 @@
-export type * from "./envelope.ts";
+export {
+  createEnvelope,
+  type DataKey,
+  type DataKeyCacheLimits,
+  type Envelope,
+  type EnvelopeSettings,
+  type FurtherContext,
+} from "./envelope.ts";
 export { type HttpStatus, httpStatusOf } from "./http-status.ts";
 export type * from "./key-access.ts";
 export type * from "./tenant-keys.ts";

@@ -1,0 +1,133 @@
+/**
+ * Data keys for one message, by AWS KMS in the tenant's own session, for the Encryption SDK: which key, what KMS answered
+ * when it refused, and that nothing is left of the plaintext afterwards.
+ *
+ * What happens to the plaintext of a data key (5.0.2 of the SDK, read and tried):
+ * - the SDK copies it out of KMS's answer and zeroes the answer; the copy goes into a KeyObject, whose memory is OpenSSL's
+ *   and is cleared when it is collected, and the copy is zeroed;
+ * - for every message it exports the KeyObject twice and leaves those exports: here they are zeroed as soon as the SDK,
+ *   which uses them at once, is done with them;
+ * - it drops its material at the end of a message only when something failed: here it always is;
+ * - what can't be wiped: the text of KMS's answer, in which the key is base64, and per message the values from which the
+ *   message's own key was derived. Nothing refers to them any more.
+ */
+import {
+  AwsKmsMrkAwareSymmetricKeyringNode,
+  NodeCachingMaterialsManager,
+  type NodeDecryptionMaterial,
+  NodeDefaultCryptographicMaterialsManager,
+  type NodeEncryptionMaterial,
+  type NodeMaterialsManager,
+} from "@aws-crypto/client-node";
+import type { KeyArn } from "@tenantkeys/core";
+import type { DataKeyCacheSettings, DataKeyCaches } from "./data-key-caches.ts";
+import type { KeyAccess } from "./key-access.ts";
+
+type SdkKms = ConstructorParameters<typeof AwsKmsMrkAwareSymmetricKeyringNode>[0]["client"];
+/** The SDK looks itself whether KMS's answer lacks something. */
+type WithoutUndefined<T> = { readonly [K in keyof T]: Exclude<T[K], undefined> };
+type Material = NodeEncryptionMaterial | NodeDecryptionMaterial;
+
+/** What KMS refused, in its own words: the SDK keeps only the text of it. */
+export interface Refusal {
+  readonly error: unknown;
+  readonly step: "kms:GenerateDataKey" | "kms:Decrypt";
+}
+
+/** For one message, then thrown away. */
+export interface Materials {
+  readonly manager: NodeMaterialsManager;
+  refusal(): Refusal | undefined;
+  /** Whatever was handed to the SDK for this message. What a cache keeps stays. */
+  wipe(): void;
+}
+
+export interface Caching {
+  readonly caches: DataKeyCaches;
+  readonly settings: DataKeyCacheSettings;
+}
+
+/** @param keyArn to encrypt with, or the one that wrapped the message's data key */
+export function materialsFor(access: KeyAccess, keyArn: KeyArn, caching: Caching | undefined): Materials {
+  let refused: Refusal | undefined;
+  const client = watched(access.kms, (refusal) => {
+    refused = refusal;
+  });
+  // Strict: this key and no other, nor any that a message might name. It knows replicas of a key for the same key.
+  const keyring = new AwsKmsMrkAwareSymmetricKeyringNode({ client, keyId: keyArn });
+  const own = wipingExports(new NodeDefaultCryptographicMaterialsManager(keyring));
+  const handedOut: Material[] = [];
+  return {
+    manager: noting(caching === undefined ? own : cached(own, access, keyArn, caching), handedOut),
+    refusal: () => refused,
+    wipe() {
+      for (const material of handedOut) material.zeroUnencryptedDataKey();
+    },
+  };
+}
+
+function cached(own: NodeMaterialsManager, access: KeyAccess, keyArn: KeyArn, caching: Caching): NodeMaterialsManager {
+  const { maxAgeMs, maxBytes, maxMessages } = caching.settings;
+  return new NodeCachingMaterialsManager({
+    cache: caching.caches.of(access),
+    backingMaterials: own,
+    // A key that replaces another is another partition: nothing is encrypted for the old one any more.
+    partition: `${access.stage}/${access.tenantId}/${access.keyName}/${keyArn}`,
+    maxAge: maxAgeMs,
+    maxBytesEncrypted: maxBytes,
+    maxMessagesEncrypted: maxMessages,
+  });
+}
+
+function watched(kms: KeyAccess["kms"], onRefusal: (refusal: Refusal) => void): SdkKms {
+  const watch = async <Answer>(step: Refusal["step"], call: Promise<Answer>): Promise<WithoutUndefined<Answer>> => {
+    try {
+      return (await call) as WithoutUndefined<Answer>;
+    } catch (error) {
+      onRefusal({ error, step });
+      throw error;
+    }
+  };
+  return {
+    generateDataKey: (request) => watch("kms:GenerateDataKey", kms.generateDataKey(request)),
+    decrypt: (request) => watch("kms:Decrypt", kms.decrypt(request)),
+    // For a second key that wraps the same data key, and there is never one.
+    encrypt: () => Promise.reject(new Error("One key wraps a data key, when it is made.")),
+  };
+}
+
+function wipingExports(manager: NodeMaterialsManager): NodeMaterialsManager {
+  return {
+    getEncryptionMaterials: async (request) => withWipedExports(await manager.getEncryptionMaterials(request)),
+    decryptMaterials: async (request) => withWipedExports(await manager.decryptMaterials(request)),
+  };
+}
+
+function withWipedExports<M extends Material>(material: M): M {
+  const key = material.getUnencryptedDataKey();
+  if (key instanceof Uint8Array) return material;
+  const exportKey = key.export.bind(key);
+  Object.defineProperty(key, "export", {
+    value: () => {
+      const bytes = exportKey();
+      queueMicrotask(() => bytes.fill(0));
+      return bytes;
+    },
+  });
+  return material;
+}
+
+function noting(manager: NodeMaterialsManager, handedOut: Material[]): NodeMaterialsManager {
+  return {
+    async getEncryptionMaterials(request) {
+      const material = await manager.getEncryptionMaterials(request);
+      handedOut.push(material);
+      return material;
+    },
+    async decryptMaterials(request) {
+      const material = await manager.decryptMaterials(request);
+      handedOut.push(material);
+      return material;
+    },
+  };
+}

@@ -1,0 +1,99 @@
+/** Messages of the Encryption SDK as they come: with back-pressure, and never more than a frame or two in memory. */
+import { Duplex, PassThrough, Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { asTenantKeysError } from "@tenantkeys/core";
+import { encryptionContextOf, type FurtherContext, requireContext } from "./encryption-context.ts";
+import type { TenantKeyRef } from "./key-access.ts";
+import { FRAME_BYTES, type KeyUse, SUITE, sdk } from "./key-use.ts";
+import { createMessageEnd } from "./message-end.ts";
+import { corrupted, type MessageHead, readHead, requireOwnMessage } from "./message-header.ts";
+
+/** A frame is held in memory until its tag was checked: a message that names huge ones isn't read as a stream. */
+export const STREAM_FRAME_BYTES_MAX = 1_048_576;
+
+type Bytes = AsyncIterable<Uint8Array>;
+
+export function encryptingStream(use: KeyUse, ref: TenantKeyRef, further: FurtherContext | undefined): Duplex {
+  return duplexOf(async function* (plaintext) {
+    const encryptionContext = encryptionContextOf(ref, further);
+    const access = await use.open(ref);
+    const materials = use.materials(access, access.keyArn);
+    try {
+      const options = { suiteId: SUITE, encryptionContext, frameLength: FRAME_BYTES };
+      yield* through(sdk.encryptStream(materials.manager, options), plaintext);
+    } catch (error) {
+      throw await use.explained(ref, materials.refusal(), error, asTenantKeysError);
+    } finally {
+      materials.wipe();
+    }
+  });
+}
+
+export function decryptingStream(use: KeyUse, ref: TenantKeyRef, further: FurtherContext | undefined): Duplex {
+  return duplexOf(async function* (message) {
+    const { head, whole } = await begin(message);
+    requireReadableAsStream(head);
+    const access = await use.open(ref);
+    const materials = use.materials(access, requireOwnMessage(head, access, further));
+    try {
+      const reading = sdk.decryptUnsignedMessageStream(materials.manager, { maxBodySize: STREAM_FRAME_BYTES_MAX });
+      reading.once("MessageHeader", ({ encryptionContext }) => requireContext(ref, encryptionContext, further));
+      yield* through(reading, whole);
+    } catch (error) {
+      throw await use.explained(ref, materials.refusal(), error, (cause) => corrupted("it was changed", cause));
+    } finally {
+      materials.wipe();
+    }
+  });
+}
+
+function duplexOf(work: (source: Bytes) => AsyncGenerator<Uint8Array>): Duplex {
+  const writable = new PassThrough();
+  return Duplex.from({ writable, readable: Readable.from(work(writable), { objectMode: false }) });
+}
+
+async function* through(transform: Duplex, source: Bytes): AsyncGenerator<Uint8Array> {
+  const out = new PassThrough();
+  const done = pipeline(Readable.from(source, { objectMode: false }), transform, out);
+  // Whoever reads `out` is told of a failure; `done` is awaited below only when reading came to its end.
+  done.catch(() => {});
+  try {
+    for await (const chunk of out) yield chunk;
+    await done;
+  } finally {
+    out.destroy();
+  }
+}
+
+/** The header, and the message from its beginning with its end watched. */
+async function begin(message: Bytes): Promise<{ readonly head: MessageHead; readonly whole: Bytes }> {
+  const chunks = message[Symbol.asyncIterator]();
+  let begun: Uint8Array = new Uint8Array();
+  for (;;) {
+    const { done, value } = await chunks.next();
+    if (done === true) throw corrupted("it was cut short");
+    begun = Buffer.concat([begun, value]);
+    const head = readHead(begun);
+    if (head !== undefined) return { head, whole: watched(begun, { [Symbol.asyncIterator]: () => chunks }, head) };
+  }
+}
+
+async function* watched(begun: Uint8Array, rest: Bytes, head: MessageHead): Bytes & AsyncGenerator<Uint8Array> {
+  const end = createMessageEnd(head);
+  end.take(begun.subarray(head.headerBytes));
+  yield begun;
+  for await (const chunk of rest) {
+    end.take(chunk);
+    yield chunk;
+  }
+  end.requireReached();
+}
+
+/** @throws TenantKeysError `ciphertext_corrupted` */
+function requireReadableAsStream(head: MessageHead): void {
+  if (head.signed)
+    throw corrupted("it is signed, which is known at its end only: decrypt it as bytes, not as a stream");
+  if (!head.framed || head.frameBytes > STREAM_FRAME_BYTES_MAX) {
+    throw corrupted(`its frames are larger than ${STREAM_FRAME_BYTES_MAX} bytes: decrypt it as bytes, not as a stream`);
+  }
+}
