@@ -1,3 +1,4 @@
+export { createTenantKeys } from "./create-tenant-keys.ts";
 export {
   createEnvelope,
   type DataKey,
