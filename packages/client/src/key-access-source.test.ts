@@ -16,6 +16,7 @@ const SUSPENDED = new TenantKeysError("tenant_suspended", "tenant acme is suspen
 /** What was done, in order, with a registry and an STS that answer as the test says. */
 function world() {
   const state = {
+    key: KEY,
     now: undefined as TenantKeysError | undefined,
     sts: undefined as TenantKeysError | undefined,
     nowMs: 50_000,
@@ -23,7 +24,7 @@ function world() {
   const did: string[] = [];
   const access = createKeyAccess({
     registry: {
-      find: async () => KEY,
+      find: async () => state.key,
       async findAnew() {
         did.push("look anew");
         if (state.now !== undefined) throw state.now;
@@ -124,6 +125,13 @@ describe("opening a key", () => {
       roleArn: ROLE_ARN,
       kms: "eu-west-1",
     });
+  });
+
+  it("checks each record that is read where it leads, however often the one before was good", async () => {
+    const { state, access } = world();
+    for (const _ of [1, 2]) await access.open(REF);
+    state.key = { ...KEY, roleArn: parseRoleArn(ROLE_ARN.replace("acme", "globex")) };
+    for (const _ of [1, 2]) expect((await errorOf(access.open(REF))).code).toBe("record_invalid");
   });
 
   it("says why the tenant can't have a session by the registry as it is now", async () => {

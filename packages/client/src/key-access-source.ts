@@ -2,8 +2,9 @@
 import { type AccountId, type ErrorCode, type TenantId, TenantKeysError } from "@tenantkeys/core";
 import { isExpiredToken, narrowAwsError } from "./aws-errors.ts";
 import type { KeyAccess, KeyAccessSource, TenantKeyRef } from "./key-access.ts";
+import type { KeyItem } from "./registry-items.ts";
 import type { RegistryReader } from "./registry-reader.ts";
-import { type Place, regionOf, whereItLeads } from "./tenant-role.ts";
+import { type Leads, type Place, regionOf, whereItLeads } from "./tenant-role.ts";
 import type { TenantSessions } from "./tenant-sessions.ts";
 
 export interface TenantAccess extends KeyAccessSource {
@@ -55,10 +56,13 @@ export function createKeyAccess(parts: AccessParts): TenantAccess {
     const { code, message, details } = refusal;
     return new TenantKeysError(code, message, { ...details, step, cause: error });
   };
+  /** Checked once for as long as the record is kept: a key is opened for every message. */
+  const checked = new WeakMap<KeyItem, Leads>();
   return {
     async open(ref) {
       const [key, accountId] = await Promise.all([registry.find(ref), parts.account()]);
-      const leads = whereItLeads(ref, key, { accountId, region: parts.region });
+      const leads = checked.get(key) ?? whereItLeads(ref, key, { accountId, region: parts.region });
+      checked.set(key, leads);
       const { stage, tenantId, keyName } = ref;
       const session = sessions.of({ tenantId, roleArn: leads.roleArn, region: regionOf(leads.keyArn) });
       const access: KeyAccess = {
