@@ -144,6 +144,7 @@ describe("the names of what is made", () => {
       "/aws/lambda/tenantkeys-dev-verify",
       "tenantkeys-dev",
       "tenantkeys-dev-alarms",
+      "tenantkeys-dev-application",
       "tenantkeys-dev-archive",
       "tenantkeys-dev-auditor",
       "tenantkeys-dev-guard",
