@@ -49,7 +49,9 @@ export function decryptingStream(use: KeyUse, ref: TenantKeyRef, further: Furthe
 
 function duplexOf(work: (source: Bytes) => AsyncGenerator<Uint8Array>): Duplex {
   const writable = new PassThrough();
-  return Duplex.from({ writable, readable: Readable.from(work(writable), { objectMode: false }) });
+  // A failure has to reach the reader as itself: ending the writable first would make an AbortError of it.
+  const source = writable.iterator({ destroyOnReturn: false });
+  return Duplex.from({ writable, readable: Readable.from(work(source), { objectMode: false }) });
 }
 
 async function* through(transform: Duplex, source: Bytes): AsyncGenerator<Uint8Array> {
