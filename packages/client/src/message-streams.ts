@@ -1,6 +1,6 @@
 /** Messages of the Encryption SDK as they come: with back-pressure, and never more than a frame or two in memory. */
+import { once } from "node:events";
 import { Duplex, PassThrough, Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { asTenantKeysError } from "@tenantkeys/core";
 import { encryptionContextOf, type FurtherContext, requireContext } from "./encryption-context.ts";
 import type { TenantKeyRef } from "./key-access.ts";
@@ -50,21 +50,36 @@ export function decryptingStream(use: KeyUse, ref: TenantKeyRef, further: Furthe
 function duplexOf(work: (source: Bytes) => AsyncGenerator<Uint8Array>): Duplex {
   const writable = new PassThrough();
   // A failure has to reach the reader as itself: ending the writable first would make an AbortError of it.
-  const source = writable.iterator({ destroyOnReturn: false });
-  return Duplex.from({ writable, readable: Readable.from(work(source), { objectMode: false }) });
+  const readable = Readable.from(work(writable.iterator({ destroyOnReturn: false })), { objectMode: false });
+  // The Duplex tells of their errors. By themselves they'd end the process when it no longer listens.
+  for (const end of [writable, readable]) end.on("error", () => {});
+  return Duplex.from({ writable, readable });
 }
 
+/**
+ * The source's bytes through a stream of the SDK. That one is never destroyed, not even when nobody reads on: it would emit
+ * errors of streams inside it that nobody can listen to, and end the process. It is left alone, and holds nothing but memory.
+ */
 async function* through(transform: Duplex, source: Bytes): AsyncGenerator<Uint8Array> {
   const out = new PassThrough();
-  const done = pipeline(Readable.from(source, { objectMode: false }), transform, out);
-  // Whoever reads `out` is told of a failure; `done` is awaited below only when reading came to its end.
-  done.catch(() => {});
+  const fail = (error: Error) => void out.destroy(error);
+  transform.on("error", fail).pipe(out);
+  const ended = new AbortController();
+  feed(source, transform, ended.signal).catch(fail);
   try {
     for await (const chunk of out) yield chunk;
-    await done;
   } finally {
-    out.destroy();
+    ended.abort();
+    transform.unpipe(out);
   }
+}
+
+async function feed(source: Bytes, transform: Duplex, signal: AbortSignal): Promise<void> {
+  for await (const chunk of source) {
+    if (signal.aborted) return;
+    if (!transform.write(chunk)) await once(transform, "drain", { signal });
+  }
+  transform.end();
 }
 
 /** The header, and the message from its beginning with its end watched. */
