@@ -4,6 +4,7 @@ import { asTenantKeysError, type KeyArn, TenantKeysError } from "@tenantkeys/cor
 import { encryptionContextOf, type FurtherContext } from "./encryption-context.ts";
 import type { KeyAccess, TenantKeyRef } from "./key-access.ts";
 import { errorName, type KeyUse } from "./key-use.ts";
+import { forgetLastMatch } from "./materials.ts";
 import { corrupted, regionOf } from "./message-header.ts";
 
 /** KMS takes no longer CiphertextBlob. */
@@ -91,9 +92,12 @@ async function withPlaintext<T>(
   work: (plaintext: Uint8Array) => Promise<T>,
 ): Promise<T> {
   if (answer.Plaintext === undefined) throw lacking(ref, step, "Plaintext");
-  // The answer's bytes lie in memory that Node shares among small buffers.
-  const plaintext = hidden(new Uint8Array(answer.Plaintext));
+  // The answer's bytes lie in memory that Node shares among small buffers. And what V8 makes without a buffer of its own,
+  // if it is as small as a key, it keeps in its heap, where collecting garbage moves it and leaves copies.
+  const plaintext = hidden(new Uint8Array(new ArrayBuffer(answer.Plaintext.byteLength)));
+  plaintext.set(answer.Plaintext);
   answer.Plaintext.fill(0);
+  forgetLastMatch();
   try {
     return await work(plaintext);
   } finally {

@@ -8,8 +8,9 @@
  * - for every message it exports the KeyObject twice and leaves those exports: here they are zeroed as soon as the SDK,
  *   which uses them at once, is done with them;
  * - it drops its material at the end of a message only when something failed: here it always is;
- * - what can't be wiped: the text of KMS's answer, in which the key is base64, and per message the values from which the
- *   message's own key was derived. Nothing refers to them any more.
+ * - what can't be wiped: the text of KMS's answer, in which the key is base64; per message the values from which the
+ *   message's own key was derived; and copies that V8 leaves when it moves small arrays. Nothing refers to any of them, and
+ *   they are gone when their memory is used again.
  */
 import {
   AwsKmsMrkAwareSymmetricKeyringNode,
@@ -82,7 +83,9 @@ function cached(own: NodeMaterialsManager, access: KeyAccess, keyArn: KeyArn, ca
 function watched(kms: KeyAccess["kms"], onRefusal: (refusal: Refusal) => void): SdkKms {
   const watch = async <Answer>(step: Refusal["step"], call: Promise<Answer>): Promise<WithoutUndefined<Answer>> => {
     try {
-      return (await call) as WithoutUndefined<Answer>;
+      const answer = (await call) as WithoutUndefined<Answer>;
+      forgetLastMatch();
+      return answer;
     } catch (error) {
       onRefusal({ error, step });
       throw error;
@@ -94,6 +97,14 @@ function watched(kms: KeyAccess["kms"], onRefusal: (refusal: Refusal) => void): 
     // For a second key that wraps the same data key, and there is never one.
     encrypt: () => Promise.reject(new Error("One key wraps a data key, when it is made.")),
   };
+}
+
+/**
+ * The AWS SDK reads base64 with a regular expression, and JavaScript keeps the text of the last match of any of them
+ * (`RegExp.input`): the last data key's, until something else matches.
+ */
+export function forgetLastMatch(): void {
+  /^/.test("");
 }
 
 function wipingExports(manager: NodeMaterialsManager): NodeMaterialsManager {
