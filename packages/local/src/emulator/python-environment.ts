@@ -40,6 +40,15 @@ export const MOTO: PythonPackages = {
   size: "moto, about 130 MB",
 };
 
+/** For tests of whether others can read our messages; made when the first of them runs. */
+export const ENCRYPTION_SDK: PythonPackages = {
+  directory: "encryption-sdk",
+  requirementsFile: "requirements-encryption-sdk.txt",
+  usableCheck: "import aws_encryption_sdk, boto3",
+  name: "the Encryption SDK for Python",
+  size: "aws-encryption-sdk, about 50 MB",
+};
+
 /** ministack's own lowest version is 3.10; newest first, since `python3` may be an old one beside a newer. */
 const PYTHON_COMMANDS = ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python"];
 const VERSION_CHECK = "import sys; sys.exit(sys.version_info < (3, 10))";
