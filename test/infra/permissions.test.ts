@@ -29,9 +29,11 @@ const THE_BOUNDARY = `arn:aws:iam::${ACCOUNT_ID}:policy/tenantkeys/tenantkeys-de
 const OUR_STAGE = { "aws:RequestTag/tenantkeys:stage": "dev" };
 
 const REPLICA_REGIONS = ["eu-central-1", "us-east-1"];
+const JOB_ROLES = [`arn:aws:iam::${ACCOUNT_ID}:role/jobs/nightly`];
 const RICH_PROFILES = {
   global: { replicaRegions: REPLICA_REGIONS },
   volumes: { serviceGrants: true },
+  jobs: { jobRoleArns: JOB_ROLES },
   hardware: { origin: "AWS_CLOUDHSM", customKeyStoreId: "cks-1234567890abcdef0" },
 } as const;
 
@@ -358,13 +360,17 @@ describe("a stage with replicas, a custom key store, grants for services and one
     expect(sids.filter((sid) => /Custom|Replicas/.test(sid))).toEqual([]);
   });
 
-  test("keeps tenants to the use of keys and to grants that services make, in every Region", () => {
+  test("keeps tenants to the use of keys and to grants that services make or jobs get, in every Region", () => {
     const everyKey = `arn:aws:kms:*:${ACCOUNT_ID}:key/*`;
     expect(allowed(BOUNDARY, "UseKeysAtMost")).toMatchObject({ Action: EVERY_USE_ACTION, Resource: everyKey });
     expect(allowed(BOUNDARY, "GrantToServicesAtMost")).toMatchObject({
       Action: SERVICE_GRANT_ACTIONS,
       Resource: everyKey,
       Condition: { Bool: { "kms:GrantIsForAWSResource": "true" } },
+    });
+    expect(allowed(BOUNDARY, "GrantToJobsAtMost")).toMatchObject({
+      Action: ["kms:CreateGrant"],
+      Condition: { StringEquals: { "kms:GrantConstraintType": expect.any(Array) } },
     });
   });
 

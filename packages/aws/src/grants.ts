@@ -27,10 +27,11 @@ export async function readGrantsTooMany(
   target: KeyTarget,
 ): Promise<readonly GrantTooMany[]> {
   const isLeaving = target === "withdrawn" || target === "deleted";
+  const moment = { isLeaving, nowMs: run.clock.nowMs() };
   const found: GrantTooMany[] = [];
   for (const keyArn of keyArns) {
     for (const grant of await readGrants(clients, run, keyArn)) {
-      const kind = grantKind(grant, desired, isLeaving);
+      const kind = grantKind(grant, desired, moment);
       if (kind !== "allowed") found.push({ keyArn, grantId: grant.grantId, kind });
     }
   }

@@ -28,6 +28,7 @@ const AUDIENCES = (["per-tenant", "session-tag"] as const).flatMap((roleMode) =>
     { keySpec: "HMAC_256" as const, outsideAccounts: ["444455556666", "777788889999"] },
     { keySpec: "ECC_NIST_P256" as const, administratorRoleArns: ["arn:aws:iam::111122223333:role/people/Bank"] },
     { replicaRegions: ["eu-central-1"], serviceGrants: true },
+    { jobRoleArns: ["arn:aws:iam::111122223333:role/jobs/nightly"], strictEncryptionContext: true },
   ].map((changes): KeyAudience => {
     const context = exampleContext({ roleMode });
     return {

@@ -8,6 +8,7 @@ import {
   DESCRIBE_ACTIONS,
   DISCARD_ACTIONS,
   EVERY_USE_ACTION,
+  jobGrantOperations,
   RECOVER_ACTIONS,
   SERVICE_GRANT_ACTIONS,
   USE_ACTIONS,
@@ -148,4 +149,16 @@ test("only discarding and departing delete a key, and nobody but recovery puts t
 test.each(Object.entries(SETS))("%s names single KMS actions, each once, in order", (_, actions) => {
   for (const action of actions) expect(action).toMatch(/^kms:[A-Z][A-Za-z]+$/);
   expect([...actions]).toEqual([...new Set(actions)].sort());
+});
+
+test("a job is lent no more than its tenant may do, and can't lend it on", () => {
+  expect(PROFILES.map(jobGrantOperations).slice(0, 3)).toEqual([
+    ["Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "RetireGrant"],
+    ["DescribeKey", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "RetireGrant"],
+    ["Decrypt", "DescribeKey", "RetireGrant"],
+  ]);
+  for (const profile of PROFILES) {
+    const lent = jobGrantOperations(profile).filter((operation) => operation !== "RetireGrant");
+    expect(lent.filter((operation) => !useActions(profile).includes(`kms:${operation}`))).toEqual([]);
+  }
 });

@@ -57,6 +57,21 @@ export const DESCRIBE_ACTIONS = ["kms:DescribeKey", "kms:GetPublicKey"] as const
  */
 export const SERVICE_GRANT_ACTIONS = ["kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"] as const;
 
+/** What a job may be lent. Not ReEncrypt, which has two contexts, nor CreateGrant, by which a job could lend it on. */
+const JOB_OPERATIONS = ["Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext"];
+
+/**
+ * What a grant to a job may hold, by KMS's names of grant operations: of what the tenant may do itself, and RetireGrant,
+ * by which a job gives the key back when it is done.
+ */
+export function jobGrantOperations(profile: Pick<KeyProfile, "keySpec" | "actions">): readonly string[] {
+  const actions = useActions(profile);
+  return [...JOB_OPERATIONS.filter((operation) => actions.includes(`kms:${operation}`)), "RetireGrant"];
+}
+
+/** The kinds of constraint that bind a grant to an encryption context, as kms:GrantConstraintType has them. */
+export const CONTEXT_CONSTRAINTS = ["EncryptionContextEquals", "EncryptionContextSubset"] as const;
+
 /**
  * Beside what provisioning does, what a repair asks for: to cancel a deletion that nobody meant, to bring the alias back
  * from another key, to look for grants and take them away. None of it lets anybody use a key.

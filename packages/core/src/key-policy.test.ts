@@ -215,6 +215,36 @@ test("services make grants for the tenant and the tenant makes none by itself", 
   expect(useOf({}).flatMap(({ Action }) => Action)).not.toContain("kms:CreateGrant");
 });
 
+const JOB = "arn:aws:iam::111122223333:role/jobs/nightly";
+
+test("the tenant makes grants for its profile's jobs: of no more than it may do, for its own data, and its to take back", () => {
+  expect(useOf({ jobRoleArns: [JOB], actions: "decrypt-only" }).at(-1)).toEqual({
+    Sid: "GrantToJobsByTenant",
+    Effect: "Allow",
+    Principal: { AWS: ROLE },
+    Action: ["kms:CreateGrant"],
+    Resource: "*",
+    Condition: {
+      "ForAllValues:StringEquals": { "kms:GrantOperations": ["Decrypt", "DescribeKey", "RetireGrant"] },
+      StringEquals: {
+        "kms:EncryptionContext:tenant": "acme",
+        "kms:GrantConstraintType": ["EncryptionContextEquals", "EncryptionContextSubset"],
+        "kms:GranteePrincipal": [JOB],
+        "kms:RetiringPrincipal": ROLE,
+      },
+    },
+  });
+});
+
+test("where tenants share a role, a session makes grants for jobs on the key of its own tenant only", () => {
+  const context = exampleContext({ roleMode: "session-tag" });
+  const grant = useOf({ jobRoleArns: [JOB] }, context).at(-1);
+  expect(grant?.Condition?.StringEquals).toMatchObject({
+    "aws:PrincipalTag/tenant": "acme",
+    "kms:RetiringPrincipal": context.sharedTenantRoleArn,
+  });
+});
+
 test("outside accounts get the profile's actions under its conditions, and nothing else", () => {
   const Principal = { AWS: ["arn:aws:iam::444455556666:root", "arn:aws:iam::777788889999:root"] };
   const outsideAccounts = ["444455556666", "777788889999"];
@@ -312,7 +342,11 @@ test("with everything at its longest the policy stays within 32,768 bytes of pri
     outsideAccounts: Array.from({ length: 10 }, (_, index) => String(444455556660 + index)),
     replicaRegions: ["ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-northeast-1"],
   });
-  const profile = { ...others, administratorRoleArns: longRoleArns(5, 612).map(parseRoleArn) };
+  const profile = {
+    ...others,
+    administratorRoleArns: longRoleArns(5, 612).map(parseRoleArn),
+    jobRoleArns: longRoleArns(5, 611).map(parseRoleArn),
+  };
   const policy = admittedKeyPolicy(context, parseTenantId("t".repeat(36)), profile, ROLE);
   expect(characters(policy)).toBeLessThan(32_768);
   expect(JSON.stringify(policy)).toMatch(/^[\x20-\x7e]*$/);

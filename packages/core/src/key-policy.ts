@@ -10,9 +10,11 @@ import type { AccountId, RoleArn, TenantId } from "./ids.ts";
 import {
   AUDIT_ACTIONS,
   administerActions,
+  CONTEXT_CONSTRAINTS,
   DEPART_ACTIONS,
   DESCRIBE_ACTIONS,
   DISCARD_ACTIONS,
+  jobGrantOperations,
   RECOVER_ACTIONS,
   SERVICE_GRANT_ACTIONS,
   useActions,
@@ -124,11 +126,18 @@ export function tenantStatements(
   const principal = { AWS: roleArn };
   const whose: Equals = context.roleMode === "session-tag" ? { [`aws:PrincipalTag/${SESSION_TAG}`]: tenantId } : {};
   const use = useStatements("Tenant", principal, profile, whose, useConditions(context, tenantId, profile));
-  if (!profile.serviceGrants) return use;
-  const grant: PolicyStatement = {
+  return [
+    ...use,
+    ...(profile.serviceGrants ? [grantToServices(context, profile, roleArn, whose)] : []),
+    ...(profile.jobRoleArns.length > 0 ? [grantToJobs(tenantId, profile, roleArn, whose)] : []),
+  ];
+}
+
+function grantToServices(context: StageContext, profile: KeyProfile, roleArn: RoleArn, whose: Equals): PolicyStatement {
+  return {
     Sid: "GrantToServicesByTenant",
     Effect: "Allow",
-    Principal: principal,
+    Principal: { AWS: roleArn },
     Action: [...SERVICE_GRANT_ACTIONS],
     Resource: "*",
     Condition: {
@@ -136,7 +145,33 @@ export function tenantStatements(
       ...stringEquals({ ...whose, ...viaServices(context, profile) }),
     },
   };
-  return [...use, grant];
+}
+
+/**
+ * KMS itself refuses a grant to anybody but the profile's jobs, for more than the tenant may do, without a constraint
+ * that binds it to this tenant's data, or that the tenant couldn't take back. A grant's end isn't among KMS's condition
+ * keys: verification looks after that. A request without a constraint has no context, so StringEquals refuses it;
+ * one without operations is none that KMS takes, so ForAllValues can't be met by nothing.
+ * https://docs.aws.amazon.com/kms/latest/developerguide/grant-authorization.html
+ */
+function grantToJobs(tenantId: TenantId, profile: KeyProfile, roleArn: RoleArn, whose: Equals): PolicyStatement {
+  return {
+    Sid: "GrantToJobsByTenant",
+    Effect: "Allow",
+    Principal: { AWS: roleArn },
+    Action: ["kms:CreateGrant"],
+    Resource: "*",
+    Condition: {
+      "ForAllValues:StringEquals": { "kms:GrantOperations": [...jobGrantOperations(profile)] },
+      ...stringEquals({
+        ...whose,
+        [`kms:EncryptionContext:${ENCRYPTION_CONTEXT_KEY}`]: tenantId,
+        "kms:GrantConstraintType": CONTEXT_CONSTRAINTS,
+        "kms:GranteePrincipal": profile.jobRoleArns,
+        "kms:RetiringPrincipal": roleArn,
+      }),
+    },
+  };
 }
 
 /** What the profile's outside accounts may do; whom of its principals, each account's own IAM policies say. */

@@ -16,6 +16,7 @@ import { noneTwice, roleArn, wholeNumber } from "./schema-parts.ts";
 const VIA_SERVICES_MAX = 10;
 const OUTSIDE_ACCOUNTS_MAX = 10;
 const ADMINISTRATOR_ROLES_MAX = 5;
+const JOB_ROLES_MAX = 5;
 const REPLICA_REGIONS_MAX = 5;
 const USE_SOURCE_CIDRS_MAX = 20;
 /** A block that can't be read would make every use of the key an unusual one. */
@@ -38,6 +39,9 @@ export const keyProfileSchema = z
         .check(z.maxLength(VIA_SERVICES_MAX), noneTwice),
     ),
     serviceGrants: z.optional(z.boolean()),
+    jobRoleArns: z.optional(z.array(roleArn).check(z.maxLength(JOB_ROLES_MAX), noneTwice)),
+    /** A week at most: whoever needs the key for longer isn't a job. */
+    jobGrantHoursMax: z.optional(wholeNumber(1, 168)),
     outsideAccounts: z.optional(
       z
         .array(z.string().check(z.regex(ACCOUNT_ID_PATTERN, "expected 12 digits")))
@@ -119,6 +123,18 @@ function conflicts(given: Partial<KeyProfile>): readonly Conflict[] {
       broken: !otherSpec && profile.serviceGrants && (profile.actions !== "full" || profile.strictEncryptionContext),
       field: "serviceGrants",
       message: 'expected false, as a grant would go round strictEncryptionContext and round actions other than "full"',
+    },
+    {
+      // A grant is bound to a tenant by its encryption context alone, and only symmetric keys have one.
+      broken: otherSpec && profile.jobRoleArns.length > 0,
+      field: "jobRoleArns",
+      message: `expected none: ${symmetricOnly}`,
+    },
+    {
+      // A grant can't be bound to a service: the job would call KMS directly.
+      broken: !otherSpec && profile.viaServices.length > 0 && profile.jobRoleArns.length > 0,
+      field: "jobRoleArns",
+      message: "expected none, as a grant would go round viaServices",
     },
     {
       broken: otherSpec && inCustomStore,

@@ -38,6 +38,10 @@ export interface KeyProfile {
   readonly strictEncryptionContext: boolean;
   readonly viaServices: readonly string[];
   readonly serviceGrants: boolean;
+  /** Roles of the stage's account to which a tenant may lend its key for a while, by a grant. */
+  readonly jobRoleArns: readonly RoleArn[];
+  /** How long such a grant may be good for. */
+  readonly jobGrantHoursMax: number;
   readonly outsideAccounts: readonly AccountId[];
   readonly administratorRoleArns: readonly RoleArn[];
   readonly keySpec: KeySpec;
@@ -61,6 +65,8 @@ const DEFAULTS: KeyProfile = {
   strictEncryptionContext: false,
   viaServices: [],
   serviceGrants: false,
+  jobRoleArns: [],
+  jobGrantHoursMax: 24,
   outsideAccounts: [],
   administratorRoleArns: [],
   keySpec: "SYMMETRIC_DEFAULT",

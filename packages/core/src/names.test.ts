@@ -4,6 +4,8 @@ import { parseAccountId, parseAttemptId, parseKeyName, parseStage, parseTenantId
 import {
   aliasName,
   hasTags,
+  jobGrantName,
+  jobOfGrant,
   keyTags,
   ownershipTags,
   rolePolicyName,
@@ -172,4 +174,33 @@ test("a role's ARN says whose it is, in its own stage and account only", () => {
     }),
   );
   expect(tenantOfRole(ACCOUNT_ID, DEV, "")).toBeUndefined();
+});
+
+test("a job's grant tells the job and its end back by its name, which is one that KMS takes", () => {
+  const jobIds = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/);
+  fc.assert(
+    fc.property(jobIds, fc.integer({ min: 1e12, max: 9e12 }), (jobId, endsAtMs) => {
+      const name = jobGrantName(endsAtMs, jobId);
+      expect(name).toMatch(/^[a-zA-Z0-9:/_-]{1,256}$/);
+      expect(jobOfGrant(name)).toEqual({ jobId, endsAtMs });
+    }),
+  );
+});
+
+test.each([
+  undefined,
+  "",
+  "nightly",
+  "tenantkeys-job-soon-nightly",
+  "tenantkeys-job-1795478400000",
+  "tenantkeys-job-1795478400000-",
+  "tenantkeys-job-1795478400000--nightly",
+  "tenantkeys-job-01795478400000-nightly",
+  "tenantkeys-job-17954784000000-nightly",
+  "tenantkeys-job--795478400000-nightly",
+  "tenantkeys-job-1795478400000-night/ly",
+  "my-tenantkeys-job-1795478400000-nightly",
+  `tenantkeys-job-1795478400000-${"x".repeat(65)}`,
+])("no other name is a job's grant: %s", (name) => {
+  expect(jobOfGrant(name)).toBeUndefined();
 });

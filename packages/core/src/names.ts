@@ -75,6 +75,29 @@ export function rolePolicyName(keyName: KeyName): string {
   return `key-${keyName}`;
 }
 
+/** Letters, digits, `-` and `_`: what KMS takes in a grant's name, and no `:` or `/`, which look like an ARN. */
+export const JOB_ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
+
+/**
+ * `tenantkeys-job-{endsAtMs}-{jobId}`: at most 93 of KMS's 256 characters. KMS's grants have no end, so a job's has its
+ * end in its name, where whoever lists grants sees it.
+ */
+export function jobGrantName(endsAtMs: number, jobId: string): string {
+  return `tenantkeys-job-${endsAtMs}-${jobId}`;
+}
+
+export interface JobOfGrant {
+  readonly jobId: string;
+  /** Epoch milliseconds. */
+  readonly endsAtMs: number;
+}
+
+/** Which job's grant it is, and until when; undefined of any other name. */
+export function jobOfGrant(name: string | undefined): JobOfGrant | undefined {
+  const [, endsAtMs, jobId = ""] = /^tenantkeys-job-([1-9]\d{12})-(.{1,64})$/s.exec(name ?? "") ?? [];
+  return JOB_ID_PATTERN.test(jobId) ? { jobId, endsAtMs: Number(endsAtMs) } : undefined;
+}
+
 /** The tags of a key or role of this tenant, without the attempt. */
 export function ownershipTags(stage: Stage, tenantId: TenantId): Tags {
   return { [STAGE_TAG]: stage, [TENANT_TAG]: tenantId };

@@ -50,6 +50,22 @@ test("grants for services are within the boundary once a profile has them, and n
   });
 });
 
+test("grants to jobs are within the boundary once a profile has jobs, and only such as are bound to a context", () => {
+  const Resource = "arn:aws:kms:eu-west-1:111122223333:key/*";
+  const profile = exampleProfile({ jobRoleArns: ["arn:aws:iam::111122223333:role/jobs/nightly"] });
+  const types = ["EncryptionContextEquals", "EncryptionContextSubset"];
+  expect(boundary([], profile).Statement.slice(1)).toEqual([
+    {
+      Sid: "GrantToJobsAtMost",
+      Effect: "Allow",
+      Action: ["kms:CreateGrant"],
+      Resource,
+      Condition: { StringEquals: { "kms:GrantConstraintType": types } },
+    },
+    { Sid: "RetireGrantsAtMost", Effect: "Allow", Action: ["kms:RetireGrant"], Resource },
+  ]);
+});
+
 test("keys of every Region are within the boundary once a profile has replicas", () => {
   const { Statement } = boundary([], exampleProfile({ replicaRegions: ["eu-central-1"], serviceGrants: true }));
   expect(Statement.map(({ Resource }) => Resource)).toEqual(Array(2).fill("arn:aws:kms:*:111122223333:key/*"));

@@ -3,7 +3,7 @@
  * never administer a key, never touch IAM, never become another role.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
  */
-import { EVERY_USE_ACTION, SERVICE_GRANT_ACTIONS } from "./key-actions.ts";
+import { CONTEXT_CONSTRAINTS, EVERY_USE_ACTION, SERVICE_GRANT_ACTIONS } from "./key-actions.ts";
 import { isMultiRegion } from "./key-profile.ts";
 import { stageArns } from "./names.ts";
 import { type PolicyDocument, type PolicyStatement, policyDocument } from "./policy-document.ts";
@@ -38,6 +38,7 @@ export function tenantPermissionsBoundary(
   return policyDocument([
     { Sid: "UseKeysAtMost", Effect: "Allow", Action: [...EVERY_USE_ACTION], Resource: used },
     ...(all.some((profile) => profile.serviceGrants) ? [grantAtMost(keys)] : []),
+    ...(all.some((profile) => profile.jobRoleArns.length > 0) ? grantToJobsAtMost(keys) : []),
     ...data,
   ]);
 }
@@ -51,4 +52,21 @@ function grantAtMost(keys: string): PolicyStatement {
     Resource: keys,
     Condition: { Bool: { "kms:GrantIsForAWSResource": "true" } },
   };
+}
+
+/**
+ * To whom, for what and for which tenant, the key's policy says: a list of every profile's roles could outgrow a boundary.
+ * RetireGrant lets nobody do anything that the grant itself doesn't.
+ */
+function grantToJobsAtMost(keys: string): readonly PolicyStatement[] {
+  return [
+    {
+      Sid: "GrantToJobsAtMost",
+      Effect: "Allow",
+      Action: ["kms:CreateGrant"],
+      Resource: keys,
+      Condition: { StringEquals: { "kms:GrantConstraintType": [...CONTEXT_CONSTRAINTS] } },
+    },
+    { Sid: "RetireGrantsAtMost", Effect: "Allow", Action: ["kms:RetireGrant"], Resource: keys },
+  ];
 }

@@ -35,3 +35,19 @@ test.each([
     }),
   );
 });
+
+test.each([
+  "arn:aws:iam::444455556666:role/jobs/nightly",
+  "arn:aws:iam::111122223333:role/tenantkeys/tenantkeys-dev-provisioner",
+  "arn:aws:iam::111122223333:role/tenantkeys/dev/tk-dev-globex",
+])("a profile whose jobs are another account's, or tenantkeys' own, is refused: %s", (roleArn) => {
+  const nightly = "arn:aws:iam::111122223333:role/jobs/nightly";
+  expect(() => exampleContext({ profiles: { default: {}, bank: { jobRoleArns: [nightly, roleArn] } } })).toThrow(
+    expect.objectContaining({
+      code: "settings_invalid",
+      message:
+        "stage settings: profiles.bank.jobRoleArns: expected roles of the stage's own account, 111122223333, and none under /tenantkeys/",
+    }),
+  );
+  expect(exampleContext({ profiles: { default: { jobRoleArns: [nightly] } } }).accountId).toBe("111122223333");
+});

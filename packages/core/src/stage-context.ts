@@ -1,7 +1,7 @@
 /** Where a tenant's key lives and which principals its documents name: everything about a stage that a policy says. */
 import { TenantKeysError } from "./errors.ts";
 import type { AccountId, PolicyArn, Region, RoleArn, Stage, TenantId } from "./ids.ts";
-import { stageArns, tenantRoleArn } from "./names.ts";
+import { SYSTEM_PATH, stageArns, tenantRoleArn } from "./names.ts";
 import type { RoleMode, StageSettings } from "./stage-settings.ts";
 
 export interface StageContext {
@@ -23,9 +23,13 @@ type Settings = Pick<
   "stage" | "roleMode" | "applicationRoleArns" | "administratorRoleArns" | "profiles"
 >;
 
-/** @throws TenantKeysError `settings_invalid` where a profile takes the stage's own account or Region for another one */
+/**
+ * @throws TenantKeysError `settings_invalid` where a profile takes the stage's own account or Region for another one, or
+ *   has jobs of another account, or of tenantkeys itself
+ */
 export function stageContext(settings: Settings, accountId: AccountId, region: Region): StageContext {
   refuseOwn(settings, accountId, region);
+  refuseForeignJobs(settings, accountId);
   const arns = stageArns(accountId, region, settings.stage);
   return {
     stage: settings.stage,
@@ -52,6 +56,24 @@ function refuseOwn({ profiles }: Settings, accountId: AccountId, region: Region)
     }
     if (profile.replicaRegions.includes(region)) {
       refuse("replicaRegions", `other Regions than the stage's own, ${region}`);
+    }
+  }
+}
+
+/**
+ * A grant to a role of another account would need a policy there, which nobody here looks at; one to a role of tenantkeys
+ * would let the provisioner use keys, or one tenant another's.
+ */
+function refuseForeignJobs({ profiles }: Settings, accountId: AccountId): void {
+  for (const [name, { jobRoleArns }] of Object.entries(profiles)) {
+    for (const roleArn of jobRoleArns) {
+      const [, , , , account, resource = ""] = roleArn.split(":");
+      if (account === accountId && !resource.startsWith(`role${SYSTEM_PATH}`)) continue;
+      const expected = `roles of the stage's own account, ${accountId}, and none under ${SYSTEM_PATH}`;
+      throw new TenantKeysError(
+        "settings_invalid",
+        `stage settings: profiles.${name}.jobRoleArns: expected ${expected}`,
+      );
     }
   }
 }

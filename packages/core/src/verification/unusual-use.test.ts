@@ -20,6 +20,7 @@ const TENANT = session("tk-dev-acme", "/tenantkeys/dev/");
 const OTHER_TENANT = session("tk-dev-globex", "/tenantkeys/dev/");
 const SHARED = session("tenantkeys-dev-tenant", "/tenantkeys/");
 const STRANGER = session("reports", "/");
+const JOB = session("nightly", "/jobs/");
 const OUTSIDER: KmsCaller = {
   type: "AWSAccount",
   arn: undefined,
@@ -70,6 +71,7 @@ describe("who uses a key", () => {
     ["the tenant's role", TENANT, {}],
     ["a declared outside account", OUTSIDER, { outsideAccounts: ["444455556666"] }],
     ["an AWS service by a grant, where the profile has such", EC2, { serviceGrants: true }],
+    ["a job of the profile, by a grant", JOB, { jobRoleArns: [JOB.roleArn ?? ""] }],
   ])("is usual: %s", (_, caller, profile) => {
     expect(kinds(use({ caller }), expected(profile))).toEqual([]);
   });
@@ -84,6 +86,12 @@ describe("who uses a key", () => {
   ])("is unusual: %s, which counts apart where AWS refused it", (_, caller, kind) => {
     expect(kinds(use({ caller }))).toEqual([kind]);
     expect(kinds(use({ caller, ...DENIED }))).toEqual([`${kind}-refused`]);
+  });
+
+  test("is unusual where AWS refused it to a job, whose grant may be over", () => {
+    const ofJobs = expected({ jobRoleArns: [JOB.roleArn ?? ""] });
+    expect(kinds(use({ caller: JOB, ...DENIED }), ofJobs)).toEqual(["principal-refused"]);
+    expect(unusualUses(use({ caller: STRANGER }), KEY_ARN, ofJobs)[0]?.expected).toContain(`${JOB.roleArn} by a grant`);
   });
 
   test("nobody is taken for an AWS service by the path of a user or role", () => {

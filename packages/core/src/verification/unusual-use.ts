@@ -101,6 +101,8 @@ function principalKind(event: KmsEvent, expected: ExpectedUse): UnusualUseKind |
     return denied && !expected.shutOut ? "refused" : undefined;
   }
   if (isDeclaredOutsider(caller, expected.profile)) return undefined;
+  // Which grants jobs have, and whether they are as they should be, is verification's to judge.
+  if (!denied && expected.profile.jobRoleArns.some((jobRoleArn) => isSessionOf(caller, jobRoleArn))) return undefined;
   const isOtherTenant = tenantOfRole(context.accountId, context.stage, caller.roleArn ?? "") !== undefined;
   if (isOtherTenant) return denied ? "other-tenant-refused" : "other-tenant";
   return denied ? "principal-refused" : "principal";
@@ -152,7 +154,8 @@ function regionOf(keyArn: KeyArn): string {
 
 function expectedPrincipals({ context, tenantId, profile }: ExpectedUse): string {
   const outsiders = profile.outsideAccounts.map((account) => `account ${account}`);
-  return `uses by ${[tenantPrincipalArn(context, tenantId), ...outsiders].join(", ")}`;
+  const jobs = profile.jobRoleArns.map((jobRoleArn) => `${jobRoleArn} by a grant`);
+  return `uses by ${[tenantPrincipalArn(context, tenantId), ...outsiders, ...jobs].join(", ")}`;
 }
 
 function expectedAddresses({ useSourceCidrs, viaServices }: KeyProfile): string {

@@ -2,6 +2,7 @@
 import { describe, expect, it, test } from "vitest";
 import { parseKeyArn, parseKeyName, parseRegion, parseRoleArn } from "../ids.ts";
 import { PREVIOUS_KEYS_MAX } from "../key-record.ts";
+import { jobGrantName } from "../names.ts";
 import { DAY_MS } from "../offboarding.ts";
 import { replicaArn } from "../plan-replicas.ts";
 import { exampleProfile } from "../test-support.ts";
@@ -49,6 +50,8 @@ const DATA_POLICY = {
 const HMAC = exampleDesired(exampleProfile({ keySpec: "HMAC_256" }));
 const BYOK = exampleDesired(exampleProfile({ origin: "EXTERNAL" }));
 const SERVICES = exampleDesired(exampleProfile({ serviceGrants: true }));
+const JOB = "arn:aws:iam::111122223333:role/jobs/nightly";
+const JOBS = exampleDesired(exampleProfile({ jobRoleArns: [JOB], jobGrantHoursMax: 48, actions: "decrypt-only" }));
 const SHARED_ROLE = exampleDesired(exampleProfile(), { roleMode: "session-tag" });
 const REPLICATED = exampleDesired(exampleProfile({ replicaRegions: ["eu-central-1"] }));
 const FRANKFURT = parseRegion("eu-central-1");
@@ -64,6 +67,20 @@ const GRANT = {
   createdAtMs: NOW_MS - DAY_MS,
 };
 const SERVICE_GRANT = { ...GRANT, granteePrincipal: "dynamodb.eu-west-1.amazonaws.com" };
+const JOB_GRANT = {
+  ...GRANT,
+  granteePrincipal: JOB,
+  operations: ["Decrypt", "DescribeKey", "RetireGrant"],
+  encryptionContext: { tenant: "acme", keyName: "default", stage: "dev" },
+  name: jobGrantName(NOW_MS + HOUR_MS, "nightly-7"),
+};
+const unnamed = ({ name: _, ...grant }: typeof JOB_GRANT) => grant;
+const unbound = ({ encryptionContext: _, ...grant }: typeof JOB_GRANT) => grant;
+const jobs = (changes: Partial<typeof JOB_GRANT> = {}, others: Changes = {}): Changes => ({
+  desired: JOBS,
+  ...others,
+  key: { grants: read([{ ...JOB_GRANT, ...changes }]) },
+});
 const rotated = (count: number) =>
   Array.from({ length: count }, (_, index) => ({ atMs: NOW_MS - (index + 1) * DAY_MS, type: "ON_DEMAND" as const }));
 
@@ -562,6 +579,44 @@ const grants: readonly Case[] = [
     ["grant-stale"],
     { key: { grants: read([{ ...GRANT, granteePrincipal: DEAD_ID }]) } },
   ],
+  ["a job's grant", [], jobs()],
+  [
+    "a job's grant in session-tag mode",
+    [],
+    jobs({}, { desired: exampleDesired(JOBS.profile, { roleMode: "session-tag" }) }),
+  ],
+  ["a suspended tenant's job", [], jobs({}, { target: "disabled" })],
+  ["a job's grant that is over now", ["grant-stale"], jobs({ name: jobGrantName(NOW_MS, "nightly-7") })],
+  ["a job's grant whose tenant leaves", ["grant-stale"], jobs({}, { target: "withdrawn" })],
+  ["a job whose role is gone", ["grant-stale"], jobs({ granteePrincipal: DEAD_ID })],
+  [
+    "a job's grant of just the longest time, by a clock that is a little ahead",
+    [],
+    jobs({ createdAtMs: NOW_MS, name: jobGrantName(NOW_MS + 48 * HOUR_MS + 5 * MINUTE_MS, "nightly-7") }),
+  ],
+  [
+    "a job's grant for longer than its profile says",
+    ["grant-foreign"],
+    jobs({ createdAtMs: NOW_MS, name: jobGrantName(NOW_MS + 48 * HOUR_MS + 5 * MINUTE_MS + 1, "nightly-7") }),
+  ],
+  ["a job's grant without an end", ["grant-foreign"], jobs({ name: "nightly-7" })],
+  ["a job's grant that has no name", ["grant-foreign"], { desired: JOBS, key: { grants: read([unnamed(JOB_GRANT)]) } }],
+  ["a job's grant to somebody who is no job", ["grant-foreign"], jobs({ granteePrincipal: STRANGER })],
+  [
+    "the same once it is over",
+    ["grant-foreign"],
+    jobs({ granteePrincipal: STRANGER, name: jobGrantName(NOW_MS, "x") }),
+  ],
+  ["a job's grant of a profile without jobs", ["grant-foreign"], jobs({}, { desired: DESIRED })],
+  ["a job that may do more than its tenant", ["grant-foreign"], jobs({ operations: ["Decrypt", "Encrypt"] })],
+  ["a job that may lend the key on", ["grant-foreign"], jobs({ operations: ["Decrypt", "CreateGrant"] })],
+  [
+    "a job's grant for another tenant's data",
+    ["grant-foreign"],
+    jobs({ encryptionContext: { tenant: "globex", keyName: "default", stage: "dev" } }),
+  ],
+  ["a job's grant for any data", ["grant-foreign"], { desired: JOBS, key: { grants: read([unbound(JOB_GRANT)]) } }],
+  ["a job's grant from another account", ["grant-foreign"], jobs({ issuingAccount: "444455556666" })],
 ];
 
 const replicas: readonly Case[] = [
@@ -728,6 +783,16 @@ test("a finding names resource, tenant, key, what should be and what is", () => 
     expected: "scheduled for deletion, as its tenant was offboarded",
     seen: "PendingDeletion: deleted on 2026-12-06, 12 days left",
   });
+});
+
+test("a job's grant that shouldn't be is told with its job and end, beside what the profile allows", () => {
+  const over = jobs({ name: jobGrantName(NOW_MS - HOUR_MS, "nightly-7") });
+  expect(verifyTenantKey(exampleInput(over)).findings).toMatchObject([
+    {
+      expected: "grants to its jobs for its tenant's data, that end within 48 hours only",
+      seen: `grant-1 to ${JOB} for job nightly-7 until 2026-11-23T23:00:00.000Z: Decrypt, DescribeKey, RetireGrant`,
+    },
+  ]);
 });
 
 test("the texts of a finding are short, however many grants a key has", () => {
