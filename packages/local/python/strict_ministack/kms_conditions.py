@@ -7,6 +7,7 @@ from ministack.services import kms
 from ministack.core.responses import get_account_id, get_region
 
 from .checks import ALSO
+from .kms_grants import GRANT, named_grant
 from .patching import wrap
 
 # KMS, "AWS KMS permissions": these have no key to check, so IAM policies alone allow them, on "*".
@@ -27,7 +28,7 @@ def extract_resource_arn(original, service, method, path, headers, body, query_p
     """KMS, "Using aliases to control access": a key is authorised by its own ARN, even where an alias names it.
 
     Only CreateAlias, UpdateAlias and DeleteAlias are checked on the alias. Where the request names no key, it is the
-    one that the ciphertext names.
+    one that the ciphertext names, or the key of the grant that is retired.
     """
     if service != "kms":
         return original(service, method, path, headers, body, query_params, region, account_id)
@@ -39,6 +40,8 @@ def extract_resource_arn(original, service, method, path, headers, body, query_p
         return f"arn:aws:kms:{region}:{account_id}:{data.get('AliasName', '')}"
     if operation == "ReEncrypt" and data.get("SourceKeyId"):
         return _key_arn(data["SourceKeyId"])
+    if operation == "RetireGrant":
+        return (named_grant(data) or {}).get("KeyId", "*")
     if not data.get("KeyId") and data.get("CiphertextBlob"):
         return _key_arn(_key_id_of_ciphertext(data["CiphertextBlob"]))
     return _key_arn(original(service, method, path, headers, body, query_params, region, account_id))
@@ -98,6 +101,8 @@ def _of_operation(data, operation):
         keys |= {"kms:RetiringPrincipal": data["RetiringPrincipal"]} if data.get("RetiringPrincipal") else {}
         keys |= {"kms:GrantConstraintType": next(iter(constraints))} if constraints else {}
         return keys | _of_encryption_context(next(iter(constraints.values()), None))
+    if operation == "RetireGrant":
+        return {GRANT: (named_grant(data) or {}).get("GrantId")}
     if operation == "ScheduleKeyDeletion":
         return {"kms:ScheduleKeyDeletionPendingWindowInDays": data.get("PendingWindowInDays", 30)}
     if operation == "EnableKeyRotation":

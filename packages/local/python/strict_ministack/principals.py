@@ -82,8 +82,12 @@ def forget_principal(arn, unique_id):
     """IAM, "AWS JSON policy elements: Principal": a policy keeps a role's or user's unique id, and shows its ARN.
 
     Once the role is gone the id shows, and a role created again under the same name isn't let in. Conditions are
-    compared as text, so an ARN in a condition stays.
+    compared as text, so an ARN in a condition stays. A grant keeps its grantee's and retiring principal's in the same way.
     """
+    for grant in list(kms._grants._data.values()):
+        for field in ("GranteePrincipal", "RetiringPrincipal"):
+            if grant.get(field) == arn:
+                grant[field] = unique_id
     for store, field in ((kms._keys, "Policy"), (iam._roles, "AssumeRolePolicyDocument")):
         for record in list(store._data.values()):
             if arn in str(record.get(field) or ""):
