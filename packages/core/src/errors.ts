@@ -209,6 +209,10 @@ const ERROR_RULES = {
     nextAction:
       "Give the same further encryption context to decrypt as to encrypt, without the pairs that tenantkeys sets itself.",
   },
+  job_grant_invalid: {
+    retryable: false,
+    nextAction: "Correct the named field of what was asked for the job. See docs/job-grants.md.",
+  },
   registry_unavailable: {
     retryable: true,
     nextAction:

@@ -58,7 +58,14 @@ export const DESCRIBE_ACTIONS = ["kms:DescribeKey", "kms:GetPublicKey"] as const
 export const SERVICE_GRANT_ACTIONS = ["kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"] as const;
 
 /** What a job may be lent. Not ReEncrypt, which has two contexts, nor CreateGrant, by which a job could lend it on. */
-const JOB_OPERATIONS = ["Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext"];
+export const JOB_OPERATIONS = [
+  "Decrypt",
+  "DescribeKey",
+  "Encrypt",
+  "GenerateDataKey",
+  "GenerateDataKeyWithoutPlaintext",
+] as const;
+export type JobOperation = (typeof JOB_OPERATIONS)[number];
 
 /**
  * What a grant to a job may hold, by KMS's names of grant operations: of what the tenant may do itself, and RetireGrant,

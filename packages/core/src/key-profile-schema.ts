@@ -6,6 +6,7 @@ import {
   completeKeyProfile,
   isInCustomStore,
   isReplacedToRotate,
+  JOB_GRANT_HOURS_MAX,
   KEY_ORIGINS,
   KEY_SPECS,
   type KeyProfile,
@@ -40,8 +41,7 @@ export const keyProfileSchema = z
     ),
     serviceGrants: z.optional(z.boolean()),
     jobRoleArns: z.optional(z.array(roleArn).check(z.maxLength(JOB_ROLES_MAX), noneTwice)),
-    /** A week at most: whoever needs the key for longer isn't a job. */
-    jobGrantHoursMax: z.optional(wholeNumber(1, 168)),
+    jobGrantHoursMax: z.optional(wholeNumber(1, JOB_GRANT_HOURS_MAX)),
     outsideAccounts: z.optional(
       z
         .array(z.string().check(z.regex(ACCOUNT_ID_PATTERN, "expected 12 digits")))

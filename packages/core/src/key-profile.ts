@@ -54,6 +54,8 @@ export interface KeyProfile {
   readonly useSourceCidrs: readonly string[];
 }
 
+/** A week: whoever needs a tenant's key for longer is no job. */
+export const JOB_GRANT_HOURS_MAX = 168;
 const ROTATION_PERIOD_DAYS = 365;
 
 const DEFAULTS: KeyProfile = {

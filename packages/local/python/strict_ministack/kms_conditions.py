@@ -41,7 +41,7 @@ def extract_resource_arn(original, service, method, path, headers, body, query_p
     if operation == "ReEncrypt" and data.get("SourceKeyId"):
         return _key_arn(data["SourceKeyId"])
     if operation == "RetireGrant":
-        return (named_grant(data) or {}).get("KeyId", "*")
+        return (named_grant(data) or {}).get("KeyId") or _key_arn(data.get("KeyId") or "")
     if not data.get("KeyId") and data.get("CiphertextBlob"):
         return _key_arn(_key_id_of_ciphertext(data["CiphertextBlob"]))
     return _key_arn(original(service, method, path, headers, body, query_params, region, account_id))

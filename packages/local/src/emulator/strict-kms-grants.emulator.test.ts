@@ -267,11 +267,17 @@ describe("who may retire a grant", () => {
     expect(await retire(stranger, { KeyId, GrantId })).toBe(DENIED);
   });
 
-  test("isn't somebody who names the grant with another key, or one that isn't there", async () => {
+  test("isn't somebody who names the grant with another key", async () => {
     const { KeyId } = await made({ RetiringPrincipal: lenderArn });
     const other = await made({ RetiringPrincipal: lenderArn });
-    expect(await retire(lender, { KeyId, GrantId: other.GrantId })).not.toBe("ok");
-    expect(await retire(lender, { KeyId, GrantId: "0".repeat(64) })).toBe(DENIED);
+    expect(await retire(lender, { KeyId, GrantId: other.GrantId })).toBe("NotFoundException");
+    expect(await retire(stranger, { KeyId, GrantId: other.GrantId })).toBe(DENIED);
     expect(await encrypt(job, other.KeyId)).toBe("ok");
+  });
+
+  test("finds none that was retired already", async () => {
+    const { KeyId, GrantId } = await made({ RetiringPrincipal: lenderArn });
+    expect(await retire(lender, { KeyId, GrantId })).toBe("ok");
+    expect(await retire(lender, { KeyId, GrantId })).toBe("NotFoundException");
   });
 });
