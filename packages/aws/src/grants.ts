@@ -53,7 +53,7 @@ export async function readGrantsIfAllowed(
   }
 }
 
-async function readGrants(clients: Clients, run: Run, keyArn: KeyArn): Promise<readonly ObservedGrant[]> {
+export async function readGrants(clients: Clients, run: Run, keyArn: KeyArn): Promise<readonly ObservedGrant[]> {
   const step = "kms:ListGrants";
   const grants: ObservedGrant[] = [];
   let marker: string | undefined;

@@ -7,6 +7,7 @@ import { addAddKey } from "./commands/add-key.ts";
 import { addApprove } from "./commands/approve.ts";
 import { type Act, type ActOutside, addExamples } from "./commands/command.ts";
 import { addFindings } from "./commands/findings.ts";
+import { addGrants } from "./commands/grants.ts";
 import { addHold } from "./commands/hold.ts";
 import { addImport } from "./commands/import.ts";
 import { addList } from "./commands/list.ts";
@@ -129,7 +130,7 @@ async function saying(
 const COMMANDS = [
   ...[addSignUp, addAddKey, addImport, addRotate, addSuspend, addResume],
   ...[addOffboard, addApprove, addHold, addReinstate],
-  ...[addList, addShow, addVerify, addFindings, addSweeps, addPlan, addProbe, addOutsidePolicy],
+  ...[addList, addShow, addVerify, addFindings, addSweeps, addPlan, addGrants, addProbe, addOutsidePolicy],
   ...[addRepair, addReview, addReplay, addRefused],
 ];
 

@@ -68,6 +68,7 @@ export function fakeOperator(methods: Partial<Operator> = {}): Operator {
   return {
     settings,
     context: stageContext(settings, parseAccountId("111122223333"), parseRegion("eu-west-1")),
+    listGrants: unexpected,
     listKeys: unexpected,
     keysOfTenant: unexpected,
     tenant: async () => undefined,

@@ -1,6 +1,7 @@
 export * from "./archive-replay.ts";
 export { type BusEvent, tenantIdOfEvent } from "./bus-event.ts";
 export * from "./dead-letters.ts";
+export * from "./list-grants.ts";
 export * from "./list-keys.ts";
 export * from "./operator.ts";
 export * from "./plan-tenant.ts";

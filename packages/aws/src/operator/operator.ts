@@ -31,6 +31,7 @@ import {
 import type { BusEvent } from "./bus-event.ts";
 import { type DeadLetterOptions, type DeadLetterOutcome, replayDeadLetters } from "./dead-letters.ts";
 import { createFailureCodes } from "./failure-codes.ts";
+import { type GrantsOfKey, listGrants } from "./list-grants.ts";
 import { destructionsOfTenant, type KeyFilter, listKeys } from "./list-keys.ts";
 import { planTenantKey, type TenantKeyPlan } from "./plan-tenant.ts";
 import { type ValidatedPolicies, validateStagePolicies } from "./policy-validator.ts";
@@ -80,6 +81,13 @@ export interface Operator extends DeployedStage, OperatorVerification {
     keyName: KeyName,
     options: { readonly asCaller: boolean },
   ): Promise<TenantKeyPlan>;
+  /** The grants of a tenant key, its replicas and those that it replaced. @param options as of `planKey` */
+  listGrants(
+    run: Run,
+    tenantId: TenantId,
+    keyName: KeyName,
+    options: { readonly asCaller: boolean },
+  ): Promise<GrantsOfKey>;
   /** What the worker would do for a repair by these rules, if this person asked for it now. */
   planRepair(run: Run, tenantId: TenantId, keyName: KeyName, rules: readonly RuleId[]): Promise<TenantKeyPlan>;
   /**
@@ -146,6 +154,13 @@ function createOperator(options: ClientOptions, clients: Clients, deployed: Depl
       const observing = asCaller ? clients : auditor.clients;
       return planTenantKey({ ...deployed, registry, observing }, run, tenantId, keyName);
     },
+    listGrants: (run, tenantId, keyName, { asCaller }) =>
+      listGrants(
+        { ...deployed, registry, observingIn: asCaller ? caller.in : auditor.clientsIn },
+        run,
+        tenantId,
+        keyName,
+      ),
     planRepair: (run, tenantId, keyName, rules) =>
       planTenantKey({ ...deployed, registry, observing: auditor.clients }, run, tenantId, keyName, rules),
     repairAsCaller: (run, finding, mayHoldData) =>
