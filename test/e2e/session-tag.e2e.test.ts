@@ -1,6 +1,7 @@
 /** One role for all tenants: what a session may do hangs on the tenant that its tag names. Tried with real sessions. */
 import { PutRolePolicyCommand } from "@aws-sdk/client-iam";
 import {
+  CreateGrantCommand,
   CreateKeyCommand,
   DecryptCommand,
   DescribeKeyCommand,
@@ -25,12 +26,15 @@ const DENIED = "AccessDeniedException";
 /** How STS says it: its errors don't end in "Exception". */
 const NOT_ASSUMED = "AccessDenied";
 
+const JOB_ROLE = "arn:aws:iam::000000000000:role/nightly-job";
+
 let stage: LocalStage;
 let acme: string;
 let globex: string;
 
 beforeAll(async () => {
-  stage = await sharedStage({ settings: { roleMode: "session-tag" } });
+  const profiles = { default: { jobRoleArns: [JOB_ROLE] } };
+  stage = await sharedStage({ settings: { roleMode: "session-tag", profiles } });
   [acme, globex] = await Promise.all([makeKey("acme"), makeKey("globex")]);
 });
 
@@ -80,6 +84,26 @@ describe("a session of the shared role", () => {
     expect(await outcome(assume({ tenant: "" }))).toMatch(/^(AccessDenied|ValidationError)$/);
     expect(await outcome(assume({ customer: "acme" }))).toBe(NOT_ASSUMED);
     expect(await outcome(assume({ tenant: "acme", admin: "true" }))).toBe(NOT_ASSUMED);
+  });
+
+  it("lends the key of the tenant that its tag names to a job of the profile, and no other tenant's", async () => {
+    const [ofAcme, ofGlobex] = await Promise.all([assume({ tenant: "acme" }), assume({ tenant: "globex" })]);
+    const lend = ({ kms }: Session, KeyId: string, tenant: string) =>
+      outcome(
+        kms.send(
+          new CreateGrantCommand({
+            KeyId,
+            GranteePrincipal: JOB_ROLE,
+            RetiringPrincipal: stage.context.sharedTenantRoleArn,
+            Operations: ["Decrypt"],
+            Constraints: { EncryptionContextSubset: { tenant } },
+          }),
+        ),
+      );
+    expect(await lend(ofAcme, acme, "acme")).toBe("worked");
+    expect(await lend(ofAcme, acme, "globex")).toBe(DENIED);
+    expect(await lend(ofGlobex, acme, "acme")).toBe(DENIED);
+    expect(await lend(ofGlobex, acme, "globex")).toBe(DENIED);
   });
 
   it("reaches no other tenant's key and changes none, also with kms:* given to the role by mistake", async () => {
