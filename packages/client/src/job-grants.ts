@@ -2,17 +2,14 @@
  * Lends a tenant's key to a job for a while, by a KMS grant that is bound to the tenant's data: docs/job-grants.md. A
  * grant has no end in KMS, so it has one in its name: retire it when the job is done, and verification looks after the rest.
  */
-import { jobGrantName, type KeyArn, type TenantKeysError } from "@tenantkeys/core";
+import { jobGrantName, type KeyArn } from "@tenantkeys/core";
 import { type JobGrantRequest, parseJobGrantRequest } from "./job-grant-request.ts";
-import type { KeyAccess } from "./key-access.ts";
+import type { TenantKey } from "./tenant-keys.ts";
 
 export type { JobGrantRequest } from "./job-grant-request.ts";
 
-/** What a TenantKey is, of all that it can do. */
-export interface LendableKey {
-  access(): Promise<KeyAccess>;
-  explain(error: unknown, step: string): Promise<TenantKeysError>;
-}
+/** A tenant's key, of all that it can do: `createTenantKeys(…).for("acme")` is one. */
+export type LendableKey = Pick<TenantKey, "access" | "explain">;
 
 export interface JobGrant {
   readonly keyArn: KeyArn;
