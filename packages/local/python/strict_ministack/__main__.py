@@ -34,7 +34,7 @@ def main():
 
     # Importing a module puts its rules in place.
     from . import checks, cloudwatch_rules, dynamodb_rules, events_rules, iam_rules, kms_clock  # noqa: F401
-    from . import kms_conditions, kms_grants  # noqa: F401
+    from . import kms_conditions, kms_grants, policy_variables, secrets_encryption  # noqa: F401
     from . import kms_cross_account, kms_deletion, kms_import, kms_policies, kms_states, memory  # noqa: F401
     from . import pace, pages, principals, s3_encryption, sqs_actions, sqs_senders  # noqa: F401
     # Last: it tells of the answers that all the others give.

@@ -33,15 +33,18 @@ def s3_service_context(original, iam_action, query_params, path="", headers=None
     """S3, "Using server-side encryption with AWS KMS keys (SSE-KMS)" and "Actions, resources, and condition keys".
 
     A write needs kms:GenerateDataKey and a read kms:Decrypt, of the caller, with kms:ViaService naming S3; a multipart
-    upload needs both. The request's own key id is s3:x-amz-server-side-encryption-aws-kms-key-id.
+    upload needs both. The request's own key id is s3:x-amz-server-side-encryption-aws-kms-key-id; a part of an upload
+    and its completion name none, so the upload's own request decides.
     """
     headers = headers or {}
     keys = dict(original(iam_action, query_params, path, headers) or {})
     bucket, _, name = path.lstrip("/").partition("/")
     uses = []
     if name and iam_action == "s3:PutObject":
-        if headers.get(KEY_ID):
-            keys[f"s3:{KEY_ID}"] = headers[KEY_ID]
+        upload = s3._multipart_uploads.get(iam_actions._query_param(query_params or {}, "uploadId"))
+        named = upload["preserved_headers"].get(KEY_ID) if upload else headers.get(KEY_ID)
+        if named:
+            keys[f"s3:{KEY_ID}"] = named
         uses = _uses_of_write(bucket, name, query_params or {}, headers)
     elif name and iam_action in ("s3:GetObject", "s3:GetObjectVersion") and _method.get() != "HEAD":
         uses = _uses_of_read(bucket, name, query_params or {})
