@@ -130,6 +130,11 @@ const ERROR_RULES = {
     retryable: false,
     nextAction: "Check that every role that the stage's settings name exists, then replay the event.",
   },
+  policy_too_large: {
+    retryable: false,
+    nextAction:
+      "Use the form of the policy that compares the session's tag, which doesn't grow with the tenants, or spread them over more resources: docs/aws-services.md",
+  },
   quota_exceeded: { retryable: false, nextAction: "Ask AWS for a higher quota, then run: tenantkeys replay --refused" },
   access_denied: {
     retryable: true,
