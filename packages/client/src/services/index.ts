@@ -1,5 +1,13 @@
 /** `@tenantkeys/client/services`: parameters and policies for AWS services that encrypt with a tenant's key. */
 export {
+  type PolicyDocument,
+  type PolicyStatement,
+  parseAccountId,
+  parseKeyArn,
+  parseRegion,
+  parseStage,
+  parseTenantId,
+  stageArns,
   type TenantItems,
   type TenantObjects,
   type TenantRoles,
