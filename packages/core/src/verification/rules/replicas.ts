@@ -75,7 +75,8 @@ function judgeReplica(facts: Facts, { region, key, aliasTarget }: InspectedRepli
   ]);
 }
 
-function desiredIn({ context, tenantId, keyName, profile }: DesiredTenantKey, region: Region): DesiredTenantKey {
+/** The same key as it should be in another Region, where some of its documents say so. */
+export function desiredIn({ context, tenantId, keyName, profile }: DesiredTenantKey, region: Region): DesiredTenantKey {
   return desiredTenantKey({ ...context, region }, tenantId, keyName, profile);
 }
 
