@@ -20,6 +20,21 @@ export async function assumeRole(
   tenantTag?: TenantId,
 ): Promise<SessionCredentials> {
   const sts = new STSClient(clientConfig(options));
+  try {
+    return await assumeRoleBy(sts, run, roleArn, sessionName, tenantTag);
+  } finally {
+    sts.destroy();
+  }
+}
+
+/** The same with a client that is there already, for many roles. */
+export async function assumeRoleBy(
+  sts: STSClient,
+  run: Pick<Run, "signal">,
+  roleArn: RoleArn,
+  sessionName: string,
+  tenantTag?: TenantId,
+): Promise<SessionCredentials> {
   const Tags = tenantTag === undefined ? undefined : [{ Key: SESSION_TAG, Value: tenantTag }];
   const input = { RoleArn: roleArn, RoleSessionName: sessionName, DurationSeconds: SESSION_SECONDS, Tags };
   try {
@@ -32,8 +47,6 @@ export async function assumeRole(
     }
   } catch (error) {
     throw narrowAwsError(error, "sts:AssumeRole");
-  } finally {
-    sts.destroy();
   }
   throw new TenantKeysError("aws_unexpected", "sts:AssumeRole: the answer holds no credentials");
 }

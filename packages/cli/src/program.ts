@@ -15,6 +15,7 @@ import { addOffboard } from "./commands/offboard.ts";
 import { addOutsidePolicy } from "./commands/outside-policy.ts";
 import { addPlan } from "./commands/plan.ts";
 import { addProbe } from "./commands/probe.ts";
+import { addProve } from "./commands/prove.ts";
 import { addRefused } from "./commands/refused.ts";
 import { addReinstate } from "./commands/reinstate.ts";
 import { addRepair } from "./commands/repair.ts";
@@ -130,7 +131,8 @@ async function saying(
 const COMMANDS = [
   ...[addSignUp, addAddKey, addImport, addRotate, addSuspend, addResume],
   ...[addOffboard, addApprove, addHold, addReinstate],
-  ...[addList, addShow, addVerify, addFindings, addSweeps, addPlan, addGrants, addProbe, addOutsidePolicy],
+  ...[addList, addShow, addVerify, addFindings, addSweeps, addPlan, addGrants],
+  ...[addProbe, addProve, addOutsidePolicy],
   ...[addRepair, addReview, addReplay, addRefused],
 ];
 

@@ -86,6 +86,8 @@ export function fakeOperator(methods: Partial<Operator> = {}): Operator {
     planRepair: unexpected,
     repairAsCaller: unexpected,
     probe: unexpected,
+    prove: unexpected,
+    tryPairs: unexpected,
     verifyKey: unexpected,
     openFindings: unexpected,
     openFindingsOfTenant: async () => [],

@@ -33,9 +33,11 @@ import { type DeadLetterOptions, type DeadLetterOutcome, replayDeadLetters } fro
 import { createFailureCodes } from "./failure-codes.ts";
 import { type GrantsOfKey, listGrants } from "./list-grants.ts";
 import { destructionsOfTenant, type KeyFilter, listKeys } from "./list-keys.ts";
+import type { LiveProof } from "./live-tally.ts";
 import { planTenantKey, type TenantKeyPlan } from "./plan-tenant.ts";
 import { type ValidatedPolicies, validateStagePolicies } from "./policy-validator.ts";
 import { type Probe, type ProbedKey, probeKey } from "./probe-key.ts";
+import type { Proven } from "./prove.ts";
 import { type PublishOutcome, publishEvents } from "./publish-events.ts";
 import {
   type KeptEvent,
@@ -47,6 +49,7 @@ import {
 import { type AsCallerOutcome, repairAsCaller } from "./repair-as-caller.ts";
 import { sendToQueue } from "./send-to-queue.ts";
 import { type DeployedStage, readDeployedStage } from "./stage-settings-item.ts";
+import { type LiveOptions, tryPairs } from "./try-pairs.ts";
 import { createOperatorVerification, type OperatorVerification } from "./verification.ts";
 
 export interface Operator extends DeployedStage, OperatorVerification {
@@ -67,6 +70,8 @@ export interface Operator extends DeployedStage, OperatorVerification {
   ): Promise<readonly PublishOutcome[]>;
   /** Tries, as the application would and without doing it, whether a tenant's key can be used. */
   probe(run: Run, probed: ProbedKey, applicationRoleArn: RoleArn): Promise<Probe>;
+  /** Tries with real sessions what a proof says: every tenant its own key, and the others'. */
+  tryPairs(run: Run, proven: Proven, options: LiveOptions): Promise<LiveProof>;
   /** Straight to the worker's queue, so that SQS says who sent them. */
   sendToQueue(run: Run, events: readonly BusEvent[]): Promise<readonly PublishOutcome[]>;
   archiveSize(run: Run): Promise<ArchiveSize>;
@@ -150,6 +155,7 @@ function createOperator(options: ClientOptions, clients: Clients, deployed: Depl
     replayProgress: (run, replayName) => replayProgress(archive, run, replayName),
     replayDeadLetters: (run, wanted) => replayBoth(clients, registry, run, deployed, wanted),
     probe: (run, probed, applicationRoleArn) => probeKey(options, run, probed, applicationRoleArn),
+    tryPairs: (run, proven, live) => tryPairs(options, deployed.context, run, proven, live),
     async planKey(run, tenantId, keyName, { asCaller }) {
       const observing = asCaller ? clients : auditor.clients;
       return planTenantKey({ ...deployed, registry, observing }, run, tenantId, keyName);

@@ -10,19 +10,12 @@ import {
   type MacAlgorithmSpec,
   SignCommand,
 } from "@aws-sdk/client-kms";
-import {
-  type KeyArn,
-  type KeyProfile,
-  type KeySpec,
-  keyUsage,
-  type RoleArn,
-  type TenantId,
-  TenantKeysError,
-} from "@tenantkeys/core";
+import { type KeyArn, type KeyProfile, keyUsage, type RoleArn, type TenantId, TenantKeysError } from "@tenantkeys/core";
 import { assumeRole } from "../assume-role.ts";
 import { type ClientOptions, type Credentials, clientConfig } from "../clients.ts";
 import { errorName, narrowAwsError } from "../narrow-error.ts";
 import type { Run } from "../run.ts";
+import { signingAlgorithm } from "./try-attempts.ts";
 
 export interface ProbedKey {
   readonly tenantId: TenantId;
@@ -100,15 +93,4 @@ function tryable({ tenantId, keyArn: KeyId, profile }: ProbedKey): Try {
   const input = { KeyId, KeySpec: "AES_256", EncryptionContext, DryRun: true } as const;
   const command = new GenerateDataKeyWithoutPlaintextCommand(input);
   return { step: "kms:GenerateDataKeyWithoutPlaintext", send: (kms, options) => kms.send(command, options) };
-}
-
-/** One that each spec knows. https://docs.aws.amazon.com/kms/latest/developerguide/symm-asymm-choose-key-spec.html */
-function signingAlgorithm(keySpec: KeySpec) {
-  const ofCurve = {
-    ECC_NIST_P256: "ECDSA_SHA_256",
-    ECC_SECG_P256K1: "ECDSA_SHA_256",
-    ECC_NIST_P384: "ECDSA_SHA_384",
-    ECC_NIST_P521: "ECDSA_SHA_512",
-  } as const;
-  return keySpec in ofCurve ? ofCurve[keySpec as keyof typeof ofCurve] : "RSASSA_PSS_SHA_256";
 }

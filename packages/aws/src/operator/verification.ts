@@ -11,12 +11,15 @@ import { createQuotaShare } from "../verification/quota-share.ts";
 import { createSecurityHub } from "../verification/security-hub.ts";
 import type { VerificationStatus } from "../verification/status-store.ts";
 import { createSweepStore } from "../verification/sweep/sweep-store-dynamodb.ts";
+import { type Proven, type ProveOptions, prove } from "./prove.ts";
 import type { DeployedStage } from "./stage-settings-item.ts";
 import { type VerifyOptions, verifyKey } from "./verify-key.ts";
 
 export interface OperatorVerification {
   /** Looks at a tenant key now, with reads of its own, and judges it as the schedule's sweep does. */
   verifyKey(run: Run, tenantId: TenantId, keyName: KeyName, options: VerifyOptions): Promise<VerifiedTenantKey>;
+  /** Reads every tenant's key and role now, and holds all of them against each other. @param options.asCaller as of verifyKey */
+  prove(run: Run, options: ProveOptions & Pick<VerifyOptions, "asCaller">): Promise<Proven>;
   /** Every open finding of the stage, in no order. */
   openFindings(run: Run): AsyncGenerator<StoredFinding, void, undefined>;
   openFindingsOfTenant(run: Run, tenantId: TenantId): Promise<readonly StoredFinding[]>;
@@ -62,6 +65,8 @@ export function createOperatorVerification(
   return {
     methods: {
       verifyKey: (run, tenantId, keyName, chosen) => verifyKey(ports, run, tenantId, keyName, chosen),
+      prove: (run, chosen) =>
+        prove({ ...base, ...(chosen.asCaller ? ports.asCaller : ports.asAuditor) }, clients, run, chosen),
       openFindings: (run) => findings.listOpen(run),
       openFindingsOfTenant: (run, tenantId) => findings.openOfTenant(run, tenantId),
       findingHistory: (run, tenantId, limit) => findings.history(run, tenantId, limit),
