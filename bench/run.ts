@@ -4,17 +4,18 @@ import { adapters } from "./adapters.ts";
 import type { Benchmark, BenchmarkResult } from "./benchmark.ts";
 import { bundle } from "./bundle.ts";
 import { calls } from "./calls.ts";
+import { client } from "./client.ts";
 import { cells, keepRecord, machine, writeResultsTable } from "./record.ts";
 import { sweep } from "./sweep.ts";
 import { throughput } from "./throughput.ts";
 
-const BENCHMARKS: readonly Benchmark[] = [calls, bundle, adapters, throughput, sweep];
+const BENCHMARKS: readonly Benchmark[] = [calls, bundle, adapters, throughput, sweep, client];
 
 const USAGE = `npm run bench -- [--only NAME]... [--quick]
 
 Measures on this machine, side by side in one run, and writes bench/results/DATE-NAME.json and the table
 bench/results/README.md. Every figure that is judged is a ratio or a count, so it means the same elsewhere;
-run it on a machine that does nothing else. All of it takes about 8 minutes.
+run it on a machine that does nothing else. All of it takes about 9 minutes.
 
 ${BENCHMARKS.map(({ name, title }) => `  ${name.padEnd(12)}${title}`).join("\n")}
 

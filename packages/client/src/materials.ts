@@ -54,9 +54,11 @@ export function materialsFor(access: KeyAccess, keyArn: KeyArn, caching: Caching
   const client = watched(access.kms, (refusal) => {
     refused = refusal;
   });
-  // Strict: this key and no other, nor any that a message might name. It knows replicas of a key for the same key.
-  const keyring = new AwsKmsMrkAwareSymmetricKeyringNode({ client, keyId: keyArn });
-  const own = wipingExports(new NodeDefaultCryptographicMaterialsManager(keyring));
+  const own = wipingExports(() => {
+    // Strict: this key and no other, nor any that a message might name. It knows replicas of a key for the same key.
+    const keyring = new AwsKmsMrkAwareSymmetricKeyringNode({ client, keyId: keyArn });
+    return new NodeDefaultCryptographicMaterialsManager(keyring);
+  });
   const handedOut: Material[] = [];
   return {
     manager: noting(caching === undefined ? own : cached(own, access, keyArn, caching), handedOut),
@@ -107,10 +109,11 @@ export function forgetLastMatch(): void {
   /^/.test("");
 }
 
-function wipingExports(manager: NodeMaterialsManager): NodeMaterialsManager {
+/** @param make called where KMS is needed only: most messages find their data key kept */
+function wipingExports(make: () => NodeMaterialsManager): NodeMaterialsManager {
   return {
-    getEncryptionMaterials: async (request) => withWipedExports(await manager.getEncryptionMaterials(request)),
-    decryptMaterials: async (request) => withWipedExports(await manager.decryptMaterials(request)),
+    getEncryptionMaterials: async (request) => withWipedExports(await make().getEncryptionMaterials(request)),
+    decryptMaterials: async (request) => withWipedExports(await make().decryptMaterials(request)),
   };
 }
 

@@ -9,7 +9,7 @@ import { createMessageEnd } from "./message-end.ts";
 import { corrupted, type MessageHead, readHead, requireOwnMessage } from "./message-header.ts";
 
 /** A frame is held in memory until its tag was checked: a message that names huge ones isn't read as a stream. */
-export const STREAM_FRAME_BYTES_MAX = 1_048_576;
+const STREAM_FRAME_BYTES_MAX = 1_048_576;
 
 type Bytes = AsyncIterable<Uint8Array>;
 
