@@ -6,7 +6,7 @@ import {
   PutTargetsCommand,
 } from "@aws-sdk/client-eventbridge";
 import { CreatePolicyCommand, CreateRoleCommand, PutRolePolicyCommand } from "@aws-sdk/client-iam";
-import { DisableKeyCommand, EnableKeyCommand } from "@aws-sdk/client-kms";
+import { CreateGrantCommand, DisableKeyCommand, EnableKeyCommand, RevokeGrantCommand } from "@aws-sdk/client-kms";
 import {
   CreateQueueCommand,
   DeleteMessageCommand,
@@ -19,6 +19,7 @@ import {
 import { PutCommand, ScanCommand } from "@aws-sdk/lib-dynamodb";
 import {
   archiveReplayName,
+  jobGrantName,
   type KeyRecord,
   type LifecycleState,
   parseAccountId,
@@ -45,6 +46,7 @@ import { createRegistry } from "../registry.ts";
 import { FINDINGS_INDEX } from "../registry-table.ts";
 import { startRun, systemClock } from "../run.ts";
 import type { DeadLetterOptions } from "./dead-letters.ts";
+import { listGrants } from "./list-grants.ts";
 import { listKeys } from "./list-keys.ts";
 import { connectOperator, type Operator } from "./operator.ts";
 import { listKeptEvents } from "./refused-events.ts";
@@ -565,6 +567,54 @@ describe("verifying", () => {
     expect(await verify({ record: false, asCaller: true })).toEqual({ found: [], opened: [], closed: [] });
     const [status] = await operator.verifications(newRun(), acme);
     expect(status).toMatchObject({ keyName: "default", attributes: { nistState: "active", grants: 0 } });
+  });
+
+  test("grants are listed with what is thought of each, as the auditor and as the caller see them", async () => {
+    const KeyId = await keyArn();
+    const GranteePrincipal = `arn:aws:iam::${emulator.accountId}:role/somebody`;
+    const Name = jobGrantName(1_795_478_400_000, "nightly-7");
+    const { GrantId = "" } = await clients.kms.send(
+      new CreateGrantCommand({ KeyId, GranteePrincipal, Operations: ["Decrypt"], Name }),
+    );
+    for (const asCaller of [false, true]) {
+      expect(await operator.listGrants(newRun(), acme, name, { asCaller })).toMatchObject({
+        keyName: "default",
+        isOwnKey: false,
+        grants: [
+          {
+            keyArn: KeyId,
+            grantId: GrantId,
+            granteePrincipal: GranteePrincipal,
+            kind: "foreign",
+            job: { jobId: "nightly-7", endsAtMs: 1_795_478_400_000 },
+          },
+        ],
+      });
+    }
+    await clients.kms.send(new RevokeGrantCommand({ KeyId, GrantId }));
+    expect((await operator.listGrants(newRun(), acme, name, { asCaller: false })).grants).toEqual([]);
+    const unknown = operator.listGrants(newRun(), acme, parseKeyName("payroll"), { asCaller: false });
+    await expect(unknown).rejects.toMatchObject({ code: "key_unknown" });
+  });
+
+  test("of a key of the tenant's own account, and of one that is gone, no grants are asked for", async () => {
+    const registry = createRegistry(clients, NAMES.registryTable);
+    const listed = async (changes: Partial<KeyRecord>) => {
+      const record = (await registry.get(newRun(), acme, name)) as KeyRecord;
+      // KMS would say that there is no such key.
+      const gone = parseKeyArn(`arn:aws:kms:${emulator.region}:${emulator.accountId}:key/gone`);
+      const ports = {
+        settings: operator.settings,
+        context: operator.context,
+        observingIn: () => clients,
+        registry: { ...registry, get: async () => ({ ...record, keyArn: gone, ...changes }) },
+      };
+      return listGrants(ports, newRun(), acme, name);
+    };
+    const ownKeyArn = parseKeyArn("arn:aws:kms:eu-west-1:444455556666:key/own");
+    expect(await listed({ ownKeyArn })).toEqual({ keyName: "default", isOwnKey: true, grants: [] });
+    expect(await listed({ state: "destroyed" })).toEqual({ keyName: "default", isOwnKey: false, grants: [] });
+    await expect(listed({})).rejects.toThrow(TenantKeysError);
   });
 
   test("what is found while only looking is kept nowhere", async () => {
