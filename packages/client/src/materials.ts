@@ -51,14 +51,20 @@ export interface Caching {
 /** @param keyArn to encrypt with, or the one that wrapped the message's data key */
 export function materialsFor(access: KeyAccess, keyArn: KeyArn, caching: Caching | undefined): Materials {
   let refused: Refusal | undefined;
-  const client = watched(access.kms, (refusal) => {
-    refused = refusal;
-  });
-  const own = wipingExports(() => {
+  // Made when KMS has to be asked, which with a cache is seldom.
+  const keyring = () => {
+    const client = watched(access.kms, (refusal) => {
+      refused = refusal;
+    });
     // Strict: this key and no other, nor any that a message might name. It knows replicas of a key for the same key.
-    const keyring = new AwsKmsMrkAwareSymmetricKeyringNode({ client, keyId: keyArn });
-    return new NodeDefaultCryptographicMaterialsManager(keyring);
-  });
+    return new NodeDefaultCryptographicMaterialsManager(
+      new AwsKmsMrkAwareSymmetricKeyringNode({ client, keyId: keyArn }),
+    );
+  };
+  const own: NodeMaterialsManager = {
+    getEncryptionMaterials: async (request) => withWipedExports(await keyring().getEncryptionMaterials(request)),
+    decryptMaterials: async (request) => withWipedExports(await keyring().decryptMaterials(request)),
+  };
   const handedOut: Material[] = [];
   return {
     manager: noting(caching === undefined ? own : cached(own, access, keyArn, caching), handedOut),
@@ -109,14 +115,7 @@ export function forgetLastMatch(): void {
   /^/.test("");
 }
 
-/** @param make called where KMS is needed only: most messages find their data key kept */
-function wipingExports(make: () => NodeMaterialsManager): NodeMaterialsManager {
-  return {
-    getEncryptionMaterials: async (request) => withWipedExports(await make().getEncryptionMaterials(request)),
-    decryptMaterials: async (request) => withWipedExports(await make().decryptMaterials(request)),
-  };
-}
-
+/** What the SDK exports of a key it uses at once, and never wipes. */
 function withWipedExports<M extends Material>(material: M): M {
   const key = material.getUnencryptedDataKey();
   if (key instanceof Uint8Array) return material;

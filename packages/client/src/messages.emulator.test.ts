@@ -7,8 +7,8 @@ import {
   RawAesKeyringNode,
   RawAesWrappingSuiteIdentifier,
 } from "@aws-crypto/client-node";
-import { DisableKeyCommand, EnableKeyCommand, KMS } from "@aws-sdk/client-kms";
-import { TenantKeysError } from "@tenantkeys/core";
+import { CreateKeyCommand, DisableKeyCommand, EnableKeyCommand, KMS, ReplicateKeyCommand } from "@aws-sdk/client-kms";
+import { type KeyArn, TenantKeysError } from "@tenantkeys/core";
 import { type Emulator, readCalls, resetCalls, startEmulator } from "@tenantkeys/local";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import {
@@ -18,6 +18,7 @@ import {
   rootOf,
   SimpleSource,
 } from "../../../test/support/emulated-tenants.ts";
+import { ACCOUNT_ROOT, policy } from "../../local/src/emulator/test-support.ts";
 import { createEnvelope, type Envelope } from "./envelope.ts";
 import type { KeyAccess } from "./key-access.ts";
 
@@ -54,8 +55,8 @@ async function kmsCalls(): Promise<number> {
 }
 
 /** The bare SDK, in a session of a tenant, without any of our checks. */
-function bareSdk({ kms }: KeyAccess, policy = CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT) {
-  const sdk = buildClient(policy);
+function bareSdk({ kms }: KeyAccess, commitment = CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT) {
+  const sdk = buildClient(commitment);
   const clientProvider = () => kms as never;
   const keyring = (...keyIds: string[]) => new KmsKeyringNode({ clientProvider, keyIds });
   const generating = (generatorKeyId: string, keyIds: string[] = []) =>
@@ -92,6 +93,17 @@ describe("a message", () => {
     const { result } = await sdk.encrypt(generating(acme.access.keyArn), HELLO, { encryptionContext: contextOf(acme) });
     expect(Buffer.from(await envelope.decrypt(acme.access, result))).toEqual(HELLO);
   });
+});
+
+it("a message of a suite without key commitment is refused, before KMS is asked", async () => {
+  const { sdk, generating } = bareSdk(acme.access, CommitmentPolicy.FORBID_ENCRYPT_ALLOW_DECRYPT);
+  const { result } = await sdk.encrypt(generating(acme.access.keyArn), HELLO, { encryptionContext: contextOf(acme) });
+  await resetCalls(emulator.endpoint);
+  await expect(envelope.decrypt(acme.access, result)).rejects.toMatchObject({
+    code: "ciphertext_corrupted",
+    message: expect.stringContaining("with key commitment"),
+  });
+  expect(await kmsCalls()).toBe(0);
 });
 
 describe("the wrong tenant", () => {
@@ -225,6 +237,31 @@ describe("a key that was replaced", () => {
     source.accesses.set("acme", acme.access);
     await expect(envelope.decrypt(acme.access, after)).rejects.toMatchObject({ code: "ciphertext_of_another_tenant" });
   });
+});
+
+it("a message of another Region is opened by the key's replica here", async () => {
+  const root = rootOf(emulator);
+  const Policy = policy({
+    Effect: "Allow",
+    Principal: { AWS: [ACCOUNT_ROOT, acme.access.roleArn] },
+    Action: "kms:*",
+    Resource: "*",
+  });
+  const { KeyMetadata } = await root.kms.send(new CreateKeyCommand({ MultiRegion: true, Policy }));
+  const primary = KeyMetadata?.Arn as KeyArn;
+  await root.kms.send(new ReplicateKeyCommand({ KeyId: primary, ReplicaRegion: "eu-central-1", Policy }));
+  const replica = primary.replace("eu-west-1", "eu-central-1") as KeyArn;
+
+  source.accesses.set("acme", { ...acme.access, keyArn: primary, decryptKeyArns: [primary, replica] });
+  const message = await envelope.encrypt(acme.access, HELLO);
+  const { endpoint } = emulator;
+  const kms = new KMS({ endpoint, region: "eu-central-1", credentials: acme.credentials, maxAttempts: 1 });
+  source.accesses.set("acme", { ...acme.access, kms, keyArn: replica, decryptKeyArns: [replica, primary] });
+  await resetCalls(endpoint);
+  expect(Buffer.from(await envelope.decrypt(acme.access, message))).toEqual(HELLO);
+  const calls = await readCalls(endpoint);
+  expect(calls.flatMap(({ resources }) => resources)).toEqual([replica]);
+  kms.destroy();
 });
 
 it("a tenant that can't be opened is refused with its own reason, and nothing is asked of KMS", async () => {
