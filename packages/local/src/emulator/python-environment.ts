@@ -46,7 +46,7 @@ export const ENCRYPTION_SDK: PythonPackages = {
   requirementsFile: "requirements-encryption-sdk.txt",
   usableCheck: "import aws_encryption_sdk, boto3",
   name: "the Encryption SDK for Python",
-  size: "aws-encryption-sdk, about 50 MB",
+  size: "aws-encryption-sdk, about 80 MB",
 };
 
 /** ministack's own lowest version is 3.10; newest first, since `python3` may be an old one beside a newer. */
