@@ -2,6 +2,8 @@ import { defineConfig } from "vitest/config";
 
 const EMULATOR_TESTS = ["packages/**/*.emulator.test.ts"];
 const E2E_TESTS = ["test/e2e/**/*.e2e.test.ts"];
+/** Each keeps a core busy for some seconds: apart from the unit tests, which are to be quick. */
+const ORACLE_TESTS = ["test/oracle/**/*.oracle.test.ts"];
 
 /** Each project is run by name from test/run.ts. Emulator tests run file by file, beside the simulation. */
 export default defineConfig({
@@ -17,9 +19,17 @@ export default defineConfig({
             "bench/**/*.test.ts",
             "examples/**/*.test.ts",
           ],
-          exclude: ["**/node_modules/**", ...EMULATOR_TESTS, ...E2E_TESTS, "test/infra/**", "test/sim/**"],
+          exclude: [
+            "**/node_modules/**",
+            ...EMULATOR_TESTS,
+            ...E2E_TESTS,
+            ...ORACLE_TESTS,
+            "test/infra/**",
+            "test/sim/**",
+          ],
         },
       },
+      { test: { name: "oracle", include: ORACLE_TESTS, testTimeout: 300_000 } },
       { test: { name: "sim", include: ["test/sim/**/*.test.ts"], testTimeout: 600_000, hookTimeout: 900_000 } },
       { test: { name: "infra", include: ["test/infra/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 240_000 } },
       {

@@ -26,6 +26,7 @@ const CHECKS: readonly Check[] = [
   command("lint", "biome", ["check", "--error-on-warnings"]),
   command("dead-code", "knip", []),
   vitest("unit"),
+  vitest("oracle"),
   vitest("infra"),
   vitest("sim"),
   vitest("emulator"),

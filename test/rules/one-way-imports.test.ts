@@ -13,6 +13,25 @@ afterAll(() => rmSync(tree, { recursive: true, force: true }));
 
 const use = (name: string) => `import { x } from "${name}";\nexport const y = x;\n`;
 
+/** One of each kind of place that isn't test/oracle: its engine is under the AGPL. */
+const NOT_THE_ORACLE: readonly string[] = [
+  "packages/core/src/violation.ts",
+  "packages/core/src/violation.test.ts",
+  "packages/aws/src/violation.ts",
+  "packages/client/src/violation.ts",
+  "packages/client/src/violation.emulator.test.ts",
+  "packages/functions/src/violation.ts",
+  "packages/cli/src/violation.ts",
+  "packages/cli/src/violation.emulator.test.ts",
+  "packages/cli/bin/violation.ts",
+  "packages/local/src/violation.ts",
+  "stacks/violation.ts",
+  "examples/notes-api/src/violation.ts",
+  "bench/violation.ts",
+  "events/violation.ts",
+  "test/e2e/violation.e2e.test.ts",
+];
+
 const REFUSED: readonly (readonly [string, string])[] = [
   ["packages/core/src/violation.ts", use("@aws-sdk/client-kms")],
   ["packages/core/src/violation.ts", use("@tenantkeys/aws")],
@@ -33,6 +52,9 @@ const REFUSED: readonly (readonly [string, string])[] = [
   ["packages/client/src/violation.ts", use("@tenantkeys/local")],
   ["packages/functions/src/violation.ts", use("@aws-crypto/client-node")],
   ["stacks/violation.ts", use("@tenantkeys/aws")],
+  ...NOT_THE_ORACLE.map((path) => [path, use("@cloud-copilot/iam-simulate")] as const),
+  ...NOT_THE_ORACLE.map((path) => [path, use("@tenantkeys/policy-oracle")] as const),
+  ["packages/core/src/violation.ts", use("../../../test/oracle/src/engine.ts")],
 ];
 
 const ACCEPTED: readonly (readonly [string, string])[] = [
@@ -44,6 +66,8 @@ const ACCEPTED: readonly (readonly [string, string])[] = [
   ["packages/client/src/fine.emulator.test.ts", use("@tenantkeys/local")],
   ["packages/local/src/fine.ts", use("@aws-sdk/client-s3")],
   ["stacks/fine.ts", use("@tenantkeys/core")],
+  ["test/oracle/src/fine.ts", use("@cloud-copilot/iam-simulate")],
+  ["test/oracle/fine.oracle.test.ts", use("@cloud-copilot/iam-policy")],
 ];
 
 /** The same configuration that the project is linted with, but for git, which the tree doesn't have. */
@@ -80,3 +104,29 @@ describe("the one-way rule", () => {
     expect(report).not.toContain(fileOf("accepted", index, path));
   });
 });
+
+describe("the oracle's engine", () => {
+  it("is a dependency of the private workspace test/oracle alone, and of no run-time one", () => {
+    const lock = JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8")) as {
+      packages: Record<string, Manifest>;
+    };
+    const manifests = Object.entries(lock.packages).filter(([path]) => !path.includes("node_modules/"));
+    const dependent = manifests.filter(([, manifest]) =>
+      Object.keys({ ...manifest.dependencies, ...manifest.devDependencies }).some((name) =>
+        /^@cloud-copilot\//.test(name),
+      ),
+    );
+    expect(dependent.map(([path]) => path)).toEqual(["test/oracle"]);
+    const engine = Object.entries(lock.packages).filter(([path]) => path.includes("node_modules/@cloud-copilot/"));
+    expect(engine.length).toBeGreaterThan(0);
+    for (const [path, { dev }] of engine) expect([path, dev]).toEqual([path, true]);
+    const { private: isPrivate } = JSON.parse(readFileSync(join(ROOT, "test/oracle/package.json"), "utf8"));
+    expect(isPrivate).toBe(true);
+  });
+});
+
+interface Manifest {
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly devDependencies?: Readonly<Record<string, string>>;
+  readonly dev?: boolean;
+}
