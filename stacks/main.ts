@@ -1,6 +1,7 @@
 /** The whole stage. Each file beside this one is one concern. */
 import { alarms, alarmTopic, page, subscriptions } from "./alarms.ts";
 import { applicationPolicy } from "./application.ts";
+import { branchKeyMakerPolicy, branchKeyReaderPolicy, branchKeyTable } from "./branch-keys.ts";
 import { archive, bus } from "./bus.ts";
 import { dashboard } from "./dashboard.ts";
 import { guardTarget, keyUseTarget } from "./guard.ts";
@@ -34,6 +35,9 @@ export const resources = {
   alarms,
   archive,
   auditorRole,
+  branchKeyMakerPolicy,
+  branchKeyReaderPolicy,
+  branchKeyTable,
   dashboard,
   deployedSettings,
   guardTarget,

@@ -21,6 +21,8 @@ function keep(isThere: boolean, importId: string): CustomResourceOptions {
 const hasProvisioner = keptRoles.names.includes(names.provisionerRole);
 
 export const retained = {
+  // Without it nothing can be read any more that was encrypted with a branch key.
+  branchKeyTable: keep(keptTables.names.includes(names.branchKeyTable), names.branchKeyTable),
   registryTable: keep(keptTables.names.includes(names.registryTable), names.registryTable),
   provisionerRole: keep(hasProvisioner, names.provisionerRole),
   sharedTenantRole: keep(keptRoles.names.includes(names.sharedTenantRole), names.sharedTenantRole),

@@ -1,4 +1,5 @@
 export * from "./application-policy.ts";
+export * from "./branch-key-policies.ts";
 export * from "./containment.ts";
 export * from "./desired-state.ts";
 export * from "./errors.ts";

@@ -171,6 +171,8 @@ export function stageNames(stage: Stage) {
     canaryScheduleRole: `${prefix}-canary-caller`,
     canaryRole: `${prefix}-canary`,
     branchKeyTable: `${prefix}-branch-keys`,
+    branchKeyReaderPolicy: `${prefix}-branch-key-reader`,
+    branchKeyMakerPolicy: `${prefix}-branch-key-maker`,
     auditorRole: `${prefix}-auditor`,
     sharedTenantRole: `${prefix}-tenant`,
     tenantBoundary: `${prefix}-tenant-boundary`,
@@ -178,6 +180,11 @@ export function stageNames(stage: Stage) {
     /** For the roles of tenants' applications. */
     applicationPolicy: `${prefix}-application`,
   } as const;
+}
+
+/** `{tenantId}/{keyName}`: the partition of a tenant key's branch key in the stage's table. */
+export function branchKeyId(tenantId: TenantId, keyName: KeyName): string {
+  return `${tenantId}/${keyName}`;
 }
 
 /** `tenantkeys-{stage}-{startedAtMs}`: at most 45 of EventBridge's 64 characters, and of no other stage. */

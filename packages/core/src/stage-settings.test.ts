@@ -43,6 +43,7 @@ test("a stage needs a name and an application role; everything else has a defaul
     watchKeyUse: false,
     securityHub: false,
     accessAnalyzer: false,
+    branchKeys: false,
     alarmEmails: [],
     createKeyRatePerSecond: 5,
     maximumConcurrency: 5,

@@ -80,6 +80,8 @@ const stageSettingsSchema = z.strictObject({
   watchKeyUse: z._default(z.boolean(), false),
   securityHub: z._default(z.boolean(), false),
   accessAnalyzer: z._default(z.boolean(), false),
+  /** Whether the stage has a table for branch keys: see docs/branch-keys.md. */
+  branchKeys: z._default(z.boolean(), false),
   /** Whom alarms are sent to; each address must confirm once. */
   alarmEmails: z._default(
     z

@@ -43,6 +43,7 @@ test("the worker is told everything but what only the stacks need, and its setti
     "watchKeyUse",
     "securityHub",
     "accessAnalyzer",
+    "branchKeys",
     "alarmEmails",
     "archiveRetentionDays",
     "logRetentionDays",

@@ -20,6 +20,7 @@ const NOT_FOR_WORKER = [
   "watchKeyUse",
   "securityHub",
   "accessAnalyzer",
+  "branchKeys",
   "alarmEmails",
 ] as const satisfies readonly (keyof StageSettings)[];
 
