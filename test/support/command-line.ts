@@ -8,7 +8,7 @@ import type { Credentials } from "@tenantkeys/aws";
 import { SYSTEM_PATH, stageNames } from "@tenantkeys/core";
 import { assumeRole, type LocalStage } from "@tenantkeys/local";
 
-const BIN = join(import.meta.dirname, "../../packages/cli/bin/tenantkeys.mjs");
+export const BIN = join(import.meta.dirname, "../../packages/cli/bin/tenantkeys.mjs");
 
 export interface CommandResult {
   readonly exitCode: number;
@@ -31,23 +31,26 @@ export async function operatorCredentials(stage: LocalStage, RoleName = "somebod
   return assumeRole(stage.at, stage.emulator.credentials, `arn:aws:iam::${stage.accountId}:role/${RoleName}`);
 }
 
+/** Nothing of the test's own environment but the path. */
+export function commandEnvironment(stage: LocalStage, credentials: Credentials): NodeJS.ProcessEnv {
+  return {
+    PATH: process.env.PATH,
+    AWS_ENDPOINT_URL: stage.at.endpoint,
+    AWS_REGION: stage.at.region,
+    AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+    AWS_SESSION_TOKEN: credentials.sessionToken,
+    TENANTKEYS_STAGE: stage.settings.stage,
+  };
+}
+
 export async function tenantkeys(
   stage: LocalStage,
   credentials: Credentials,
   args: readonly string[],
   input = "",
 ): Promise<CommandResult> {
-  const child = spawn(process.execPath, [BIN, ...args], {
-    env: {
-      PATH: process.env.PATH,
-      AWS_ENDPOINT_URL: stage.at.endpoint,
-      AWS_REGION: stage.at.region,
-      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
-      AWS_SESSION_TOKEN: credentials.sessionToken,
-      TENANTKEYS_STAGE: stage.settings.stage,
-    },
-  });
+  const child = spawn(process.execPath, [BIN, ...args], { env: commandEnvironment(stage, credentials) });
   child.stdin.end(input);
   const [stdout, stderr, [exitCode]] = await Promise.all([
     text(child.stdout),

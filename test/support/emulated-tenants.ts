@@ -14,7 +14,15 @@ import {
 import type { Emulator } from "@tenantkeys/local";
 import { type Caller, callerWith, makeRole, policy } from "../../packages/local/src/emulator/test-support.ts";
 
-const USE = ["kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"];
+const USE = [
+  "kms:Decrypt",
+  "kms:DescribeKey",
+  "kms:Encrypt",
+  "kms:GenerateDataKey",
+  "kms:GenerateDataKeyWithoutPlaintext",
+  "kms:ReEncryptFrom",
+  "kms:ReEncryptTo",
+];
 
 export interface EmulatedTenant {
   readonly access: KeyAccess;

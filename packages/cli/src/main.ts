@@ -1,7 +1,9 @@
 /** Runs the command in this process. bin/tenantkeys.mjs comes here once it has a Node that runs TypeScript. */
 import { createInterface } from "node:readline/promises";
 import { connectOperator, systemClock, validateStagePolicies } from "@tenantkeys/aws";
+import { fileCursorStore } from "@tenantkeys/client/re-encrypt";
 import { runCli } from "./program.ts";
+import { reEncryptAsTenant } from "./re-encrypt-as-tenant.ts";
 import { INPUT_BYTES_MAX, tooLarge } from "./read-events.ts";
 
 // `tenantkeys list | head` closes the pipe when it has enough: that is no failure.
@@ -44,4 +46,6 @@ process.exitCode = await runCli(process.argv.slice(2), {
   ask,
   connect: connectOperator,
   validatePolicies: validateStagePolicies,
+  reEncryptObjects: reEncryptAsTenant,
+  fileCursor: fileCursorStore,
 });

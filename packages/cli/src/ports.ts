@@ -1,8 +1,24 @@
 /** All that a command needs from outside, so that tests can give it something else. */
-import type { ClientOptions, Clock, DeployedStage, Operator, Run, ValidatedPolicies } from "@tenantkeys/aws";
+import type {
+  ClientOptions,
+  Clock,
+  DeployedStage,
+  Operator,
+  Run,
+  SessionCredentials,
+  ValidatedPolicies,
+} from "@tenantkeys/aws";
+import type { CursorStore, ObjectsSettings, ObjectsToMove, ReEncryptReport } from "@tenantkeys/client/re-encrypt";
 import type { Stage, TenantId } from "@tenantkeys/core";
 import type { Output } from "./output.ts";
 import type { Progress } from "./progress.ts";
+
+/** A run over a tenant's objects, in sessions of the tenant's role. */
+export type ReEncryptObjects = (
+  credentials: () => Promise<SessionCredentials>,
+  objects: Omit<ObjectsToMove, "s3">,
+  settings: ObjectsSettings,
+) => Promise<ReEncryptReport>;
 
 export interface CliPorts {
   stdout(text: string): void;
@@ -18,6 +34,8 @@ export interface CliPorts {
   connect(options: ClientOptions, run: Run, stage: Stage): Promise<Operator>;
   /** Of a stage that needn't be deployed yet. */
   validatePolicies(options: ClientOptions, run: Run, stage: DeployedStage): Promise<ValidatedPolicies>;
+  reEncryptObjects(at: ClientOptions): ReEncryptObjects;
+  fileCursor(path: string): CursorStore;
 }
 
 /** What a command works with that needs no stage. */
@@ -34,6 +52,8 @@ export interface Session {
   readonly run: Run;
   readonly output: Output;
   readonly progress: Progress;
+  readonly reEncryptObjects: ReEncryptObjects;
+  fileCursor(path: string): CursorStore;
   readStdin(): Promise<string>;
   /** Has the tenant's id typed before something is done that is hard or impossible to undo. */
   confirm(tenantId: TenantId, consequence: string): Promise<void>;

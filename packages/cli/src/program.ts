@@ -16,6 +16,7 @@ import { addOutsidePolicy } from "./commands/outside-policy.ts";
 import { addPlan } from "./commands/plan.ts";
 import { addProbe } from "./commands/probe.ts";
 import { addProve } from "./commands/prove.ts";
+import { addReEncrypt } from "./commands/re-encrypt.ts";
 import { addRefused } from "./commands/refused.ts";
 import { addReinstate } from "./commands/reinstate.ts";
 import { addRepair } from "./commands/repair.ts";
@@ -84,7 +85,9 @@ function inSession(
         return confirmTyped(ports, expected, what, consequence);
       };
       const asking = { readStdin: ports.readStdin, confirm, confirmTyped: confirmText };
-      return await work({ operator, run, output, progress, ...asking });
+      const reEncryptObjects = ports.reEncryptObjects(at);
+      const moving = { reEncryptObjects, fileCursor: ports.fileCursor };
+      return await work({ operator, run, output, progress, ...asking, ...moving });
     } finally {
       operator.close();
     }
@@ -133,7 +136,7 @@ const COMMANDS = [
   ...[addOffboard, addApprove, addHold, addReinstate],
   ...[addList, addShow, addVerify, addFindings, addSweeps, addPlan, addGrants],
   ...[addProbe, addProve, addOutsidePolicy],
-  ...[addRepair, addReview, addReplay, addRefused],
+  ...[addRepair, addReview, addReplay, addRefused, addReEncrypt],
 ];
 
 function createProgram(ports: CliPorts, act: Act, outside: ActOutside): Command {

@@ -88,6 +88,7 @@ export function fakeOperator(methods: Partial<Operator> = {}): Operator {
     probe: unexpected,
     prove: unexpected,
     tryPairs: unexpected,
+    becomeTenant: unexpected,
     verifyKey: unexpected,
     openFindings: unexpected,
     openFindingsOfTenant: async () => [],
@@ -163,6 +164,12 @@ export async function runCommand(
     connect: async (options, _run, stage) => {
       connections.push({ ...options, stage });
       return operator;
+    },
+    reEncryptObjects: () => () => {
+      throw new Error("the test didn't expect a run");
+    },
+    fileCursor: () => {
+      throw new Error("the test didn't expect a cursor");
     },
     validatePolicies: async () => {
       throw new Error("the test didn't expect a validation");

@@ -13,7 +13,13 @@ import {
   type TenantId,
   type TenantRecord,
 } from "@tenantkeys/core";
-import { type ClientOptions, type Clients, createClients, destroyClients } from "../clients.ts";
+import {
+  type ClientOptions,
+  type Clients,
+  createClients,
+  destroyClients,
+  type SessionCredentials,
+} from "../clients.ts";
 import { createClientsByRegion } from "../clients-by-region.ts";
 import { createPublisher } from "../publisher.ts";
 import { createRefusedStore } from "../refused-store.ts";
@@ -28,6 +34,7 @@ import {
   replayProgress,
   startArchiveReplay,
 } from "./archive-replay.ts";
+import { becomeTenant, type TenantRole } from "./become-tenant.ts";
 import type { BusEvent } from "./bus-event.ts";
 import { type DeadLetterOptions, type DeadLetterOutcome, replayDeadLetters } from "./dead-letters.ts";
 import { createFailureCodes } from "./failure-codes.ts";
@@ -72,6 +79,8 @@ export interface Operator extends DeployedStage, OperatorVerification {
   probe(run: Run, probed: ProbedKey, applicationRoleArn: RoleArn): Promise<Probe>;
   /** Tries with real sessions what a proof says: every tenant its own key, and the others'. */
   tryPairs(run: Run, proven: Proven, options: LiveOptions): Promise<LiveProof>;
+  /** A session of the tenant's role, as its application gets one; of 15 minutes, so it is asked for again. */
+  becomeTenant(run: Run, tenant: TenantRole, applicationRoleArn: RoleArn): Promise<SessionCredentials>;
   /** Straight to the worker's queue, so that SQS says who sent them. */
   sendToQueue(run: Run, events: readonly BusEvent[]): Promise<readonly PublishOutcome[]>;
   archiveSize(run: Run): Promise<ArchiveSize>;
@@ -156,6 +165,7 @@ function createOperator(options: ClientOptions, clients: Clients, deployed: Depl
     replayDeadLetters: (run, wanted) => replayBoth(clients, registry, run, deployed, wanted),
     probe: (run, probed, applicationRoleArn) => probeKey(options, run, probed, applicationRoleArn),
     tryPairs: (run, proven, live) => tryPairs(options, deployed.context, run, proven, live),
+    becomeTenant: (run, tenant, applicationRoleArn) => becomeTenant(options, run, tenant, applicationRoleArn),
     async planKey(run, tenantId, keyName, { asCaller }) {
       const observing = asCaller ? clients : auditor.clients;
       return planTenantKey({ ...deployed, registry, observing }, run, tenantId, keyName);

@@ -11,10 +11,10 @@ import {
   SignCommand,
 } from "@aws-sdk/client-kms";
 import { type KeyArn, type KeyProfile, keyUsage, type RoleArn, type TenantId, TenantKeysError } from "@tenantkeys/core";
-import { assumeRole } from "../assume-role.ts";
-import { type ClientOptions, type Credentials, clientConfig } from "../clients.ts";
+import { type ClientOptions, clientConfig } from "../clients.ts";
 import { errorName, narrowAwsError } from "../narrow-error.ts";
 import type { Run } from "../run.ts";
+import { becomeTenant } from "./become-tenant.ts";
 import { signingAlgorithm } from "./try-attempts.ts";
 
 export interface ProbedKey {
@@ -38,7 +38,7 @@ export async function probeKey(
 ): Promise<Probe> {
   const { step, send } = tryable(probed);
   try {
-    const credentials = await tenantSession(options, run, probed, applicationRoleArn);
+    const credentials = await becomeTenant(options, run, probed, applicationRoleArn);
     const kms = new KMSClient(clientConfig({ ...options, credentials }));
     try {
       await send(kms, { abortSignal: run.signal });
@@ -52,16 +52,6 @@ export async function probeKey(
     const { tenantId } = probed;
     return { kind: "unusable", error: narrowAwsError(error, step).within({ tenantId }) };
   }
-}
-
-async function tenantSession(
-  options: ClientOptions,
-  run: Run,
-  { tenantId, roleArn }: ProbedKey,
-  applicationRoleArn: RoleArn,
-): Promise<Credentials> {
-  const application = await assumeRole(options, run, applicationRoleArn, "tenantkeys-probe");
-  return assumeRole({ ...options, credentials: application }, run, roleArn, "tenantkeys-probe", tenantId);
 }
 
 interface Try {
