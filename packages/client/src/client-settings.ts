@@ -21,6 +21,7 @@ export interface ClientSettings {
   readonly sessionSeconds: number;
   readonly tenantsMax: number;
   readonly cache: TenantKeysOptions["cache"];
+  readonly envelope: TenantKeysOptions["envelope"];
   readonly nowMs: () => number;
 }
 
@@ -35,6 +36,7 @@ const OPTIONS: Readonly<Record<keyof TenantKeysOptions, true>> = {
   sessionSeconds: true,
   tenantsMax: true,
   cache: true,
+  envelope: true,
   nowMs: true,
 };
 
@@ -52,6 +54,7 @@ export function clientSettings(options: TenantKeysOptions): ClientSettings {
     throw invalid("applicationName", "1 to 27 of A-Z a-z 0-9 _ = , . -");
   }
   if (typeof nowMs !== "function") throw invalid("nowMs", "a function");
+  if (options.envelope !== undefined && typeof options.envelope !== "function") throw invalid("envelope", "a function");
   return {
     stage: identifier("stage", options.stage, parseStage),
     region: identifier("region", options.region, parseRegion),
@@ -63,6 +66,7 @@ export function clientSettings(options: TenantKeysOptions): ClientSettings {
     sessionSeconds: wholeNumber("sessionSeconds", options.sessionSeconds ?? 3_600, 900, 3_600),
     tenantsMax: wholeNumber("tenantsMax", options.tenantsMax ?? 1_000, 1, 100_000),
     cache: options.cache,
+    envelope: options.envelope,
     nowMs,
   };
 }

@@ -41,7 +41,9 @@ export function createTenantKeys(options: TenantKeysOptions): TenantKeys {
     nowMs,
     forgetDataKeys: (tenantId) => envelope.forget(tenantId),
   });
-  const envelope = createEnvelope(access, { cache: settings.cache, nowMs, cachedKeysMax: tenantsMax });
+  const envelope =
+    settings.envelope?.(access, { dynamodb: clients.dynamodb, nowMs }) ??
+    createEnvelope(access, { cache: settings.cache, nowMs, cachedKeysMax: tenantsMax });
   return {
     for(tenantId, keyName = "default") {
       const ref = { stage, tenantId: parseTenantId(tenantId), keyName: parseKeyName(keyName) };

@@ -7,6 +7,7 @@
  * for the end, and no message costs an ECDSA key. Any change to a message is still found: each frame has its own tag.
  */
 import type { Duplex } from "node:stream";
+import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { createDataKeyCaches, type DataKeyCacheLimits, dataKeyCacheSettings } from "./data-key-caches.ts";
 import { type DataKey, openDataKey, withDataKey } from "./data-keys.ts";
 import type { FurtherContext } from "./encryption-context.ts";
@@ -28,6 +29,13 @@ export interface EnvelopeSettings {
   /** Default: the system's clock. */
   readonly nowMs?: (() => number) | undefined;
 }
+
+/** Another envelope for `createTenantKeys`, such as that of branch keys. */
+export type EnvelopeFactory = (
+  source: KeyAccessSource,
+  /** The application's own client, and the clock. */
+  parts: { readonly dynamodb: DynamoDBClient; readonly nowMs: () => number },
+) => Envelope;
 
 /** Everything throws a TenantKeysError, and nothing ever turns to another key. */
 export interface Envelope {

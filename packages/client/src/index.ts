@@ -4,6 +4,7 @@ export {
   type DataKey,
   type DataKeyCacheLimits,
   type Envelope,
+  type EnvelopeFactory,
   type EnvelopeSettings,
   type FurtherContext,
 } from "./envelope.ts";

@@ -1,9 +1,10 @@
 /** The way from a tenant's key to the Encryption SDK and back: opened, given materials, and every failure explained. */
 import { AlgorithmSuiteIdentifier, buildClient, CommitmentPolicy } from "@aws-crypto/client-node";
 import { asTenantKeysError, type KeyArn, TenantKeysError } from "@tenantkeys/core";
+import type { FurtherContext } from "./encryption-context.ts";
 import type { KeyAccess, KeyAccessSource, TenantKeyRef } from "./key-access.ts";
 import { type Caching, type Materials, materialsFor, type Refusal } from "./materials.ts";
-import { corrupted } from "./message-header.ts";
+import { corrupted, type MessageHead, requireOwnMessage } from "./message-header.ts";
 
 /** The Encryption SDK, which takes nothing but messages with key commitment and one wrapped data key. */
 export const sdk = buildClient({
@@ -18,6 +19,11 @@ export interface KeyUse {
   /** Before every use: a tenant that was suspended is stopped although its data keys are still in memory. */
   open(ref: TenantKeyRef): Promise<KeyAccess>;
   materials(access: KeyAccess, keyArn: KeyArn): Materials;
+  /**
+   * For a message that is this tenant key's, by what it says itself.
+   * @throws TenantKeysError `ciphertext_of_another_tenant`, `encryption_context_invalid`, `key_unknown`
+   */
+  materialsToDecrypt(access: KeyAccess, head: MessageHead, further: FurtherContext | undefined): Materials;
   /** @param otherwise what it is when neither we nor KMS refused */
   explained(
     ref: TenantKeyRef,
@@ -45,6 +51,8 @@ export function createKeyUse(source: KeyAccessSource, caching: Caching | undefin
       }
     },
     materials: (access, keyArn) => materialsFor(access, keyArn, caching),
+    materialsToDecrypt: (access, head, further) =>
+      materialsFor(access, requireOwnMessage(head, access, further), caching),
     async explained(ref, refusal, error, otherwise) {
       const details = { tenantId: ref.tenantId, keyName: ref.keyName };
       if (error instanceof TenantKeysError) return error.within(details);

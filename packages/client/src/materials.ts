@@ -29,10 +29,11 @@ type SdkKms = ConstructorParameters<typeof AwsKmsMrkAwareSymmetricKeyringNode>[0
 type WithoutUndefined<T> = { readonly [K in keyof T]: Exclude<T[K], undefined> };
 type Material = NodeEncryptionMaterial | NodeDecryptionMaterial;
 
-/** What KMS refused, in its own words: the SDK keeps only the text of it. */
+/** What AWS refused, in its own words: the SDK keeps only the text of it. */
 export interface Refusal {
   readonly error: unknown;
-  readonly step: "kms:GenerateDataKey" | "kms:Decrypt";
+  /** `kms:GenerateDataKey`, `kms:Decrypt`, or `dynamodb:GetItem` where a branch key was to be read. */
+  readonly step: string;
 }
 
 /** For one message, then thrown away. */
@@ -61,14 +62,19 @@ export function materialsFor(access: KeyAccess, keyArn: KeyArn, caching: Caching
       new AwsKmsMrkAwareSymmetricKeyringNode({ client, keyId: keyArn }),
     );
   };
-  const own: NodeMaterialsManager = {
-    getEncryptionMaterials: async (request) => withWipedExports(await keyring().getEncryptionMaterials(request)),
-    decryptMaterials: async (request) => withWipedExports(await keyring().decryptMaterials(request)),
-  };
+  const own = wipingExports({
+    getEncryptionMaterials: (request) => keyring().getEncryptionMaterials(request),
+    decryptMaterials: (request) => keyring().decryptMaterials(request),
+  });
+  return wipedAfter(caching === undefined ? own : cached(own, access, keyArn, caching), () => refused);
+}
+
+/** Materials of which nothing is left after the message, but what the manager keeps itself. */
+export function wipedAfter(manager: NodeMaterialsManager, refusal: Materials["refusal"]): Materials {
   const handedOut: Material[] = [];
   return {
-    manager: noting(caching === undefined ? own : cached(own, access, keyArn, caching), handedOut),
-    refusal: () => refused,
+    manager: noting(manager, handedOut),
+    refusal,
     wipe() {
       for (const material of handedOut) material.zeroUnencryptedDataKey();
     },
@@ -115,7 +121,14 @@ export function forgetLastMatch(): void {
   /^/.test("");
 }
 
-/** What the SDK exports of a key it uses at once, and never wipes. */
+/** The SDK exports a data key's bytes and leaves them: here they are zeroed once it is done with them. */
+export function wipingExports(manager: NodeMaterialsManager): NodeMaterialsManager {
+  return {
+    getEncryptionMaterials: async (request) => withWipedExports(await manager.getEncryptionMaterials(request)),
+    decryptMaterials: async (request) => withWipedExports(await manager.decryptMaterials(request)),
+  };
+}
+
 function withWipedExports<M extends Material>(material: M): M {
   const key = material.getUnencryptedDataKey();
   if (key instanceof Uint8Array) return material;

@@ -94,7 +94,7 @@ export function requireOwnMessage(head: MessageHead, access: KeyAccess, further?
  * The key itself, or its replica in the session's Region: KMS answers for keys of its own Region only, and replicas of one
  * key open the same ciphertexts.
  */
-function usableHere(keyArn: KeyArn, access: KeyAccess): KeyArn {
+export function usableHere(keyArn: KeyArn, access: KeyAccess): KeyArn {
   const here = regionOf(access.keyArn);
   if (regionOf(keyArn) === here) return keyArn;
   const keyId = keyIdOf(keyArn);

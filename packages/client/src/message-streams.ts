@@ -6,7 +6,7 @@ import { encryptionContextOf, type FurtherContext, requireContext } from "./encr
 import type { TenantKeyRef } from "./key-access.ts";
 import { FRAME_BYTES, type KeyUse, SUITE, sdk } from "./key-use.ts";
 import { createMessageEnd } from "./message-end.ts";
-import { corrupted, type MessageHead, readHead, requireOwnMessage } from "./message-header.ts";
+import { corrupted, type MessageHead, readHead } from "./message-header.ts";
 
 /** A frame is held in memory until its tag was checked: a message that names huge ones isn't read as a stream. */
 const STREAM_FRAME_BYTES_MAX = 1_048_576;
@@ -34,7 +34,7 @@ export function decryptingStream(use: KeyUse, ref: TenantKeyRef, further: Furthe
     const { head, whole } = await begin(message);
     requireReadableAsStream(head);
     const access = await use.open(ref);
-    const materials = use.materials(access, requireOwnMessage(head, access, further));
+    const materials = use.materialsToDecrypt(access, head, further);
     try {
       const reading = sdk.decryptUnsignedMessageStream(materials.manager, { maxBodySize: STREAM_FRAME_BYTES_MAX });
       reading.once("MessageHeader", ({ encryptionContext }) => requireContext(ref, encryptionContext, further));

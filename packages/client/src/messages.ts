@@ -4,7 +4,7 @@ import { encryptionContextOf, type FurtherContext, requireContext } from "./encr
 import type { TenantKeyRef } from "./key-access.ts";
 import { FRAME_BYTES, type KeyUse, SUITE, sdk } from "./key-use.ts";
 import { createMessageEnd } from "./message-end.ts";
-import { corrupted, type MessageHead, readHead, requireOwnMessage } from "./message-header.ts";
+import { corrupted, type MessageHead, readHead } from "./message-header.ts";
 
 export async function encryptMessage(
   use: KeyUse,
@@ -35,7 +35,7 @@ export async function decryptMessage(
   const head = wholeMessage(message);
   // Asked of the tenant's own record only: whose the message is must be known before KMS is asked to open it.
   const access = await use.open(ref);
-  const materials = use.materials(access, requireOwnMessage(head, access, further));
+  const materials = use.materialsToDecrypt(access, head, further);
   try {
     const { plaintext, messageHeader } = await sdk.decrypt(materials.manager, message);
     // What was checked above was the header's word; now its tag was checked too, and this is what it was.

@@ -2,7 +2,7 @@
 import type { Duplex } from "node:stream";
 import type { STSClientConfig } from "@aws-sdk/client-sts";
 import type { TenantKeysError } from "@tenantkeys/core";
-import type { DataKey, DataKeyCacheLimits, FurtherContext } from "./envelope.ts";
+import type { DataKey, DataKeyCacheLimits, EnvelopeFactory, FurtherContext } from "./envelope.ts";
 import type { KeyAccess, TenantCredentials, TenantKeyRef } from "./key-access.ts";
 
 export interface TenantKeysOptions {
@@ -24,6 +24,8 @@ export interface TenantKeysOptions {
   readonly tenantsMax?: number | undefined;
   /** `false`: every message asks KMS for a data key of its own. */
   readonly cache?: DataKeyCacheLimits | false | undefined;
+  /** `branchKeyEnvelope()` of `@tenantkeys/client/branch-keys`. Then `cache` doesn't count. Default: KMS keys. */
+  readonly envelope?: EnvelopeFactory | undefined;
   /** For tests. */
   readonly nowMs?: (() => number) | undefined;
 }
