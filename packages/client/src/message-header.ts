@@ -9,7 +9,7 @@ import { type FurtherContext, requireContext, shown } from "./encryption-context
 import type { KeyAccess, TenantKeyRef } from "./key-access.ts";
 
 /** KMS's 8 KiB of encryption context, one wrapped data key and 100 bytes more fit several times. */
-const HEADER_BYTES_MAX = 32_768;
+export const HEADER_BYTES_MAX = 32_768;
 /** How the SDK's keyring marks a data key that AWS KMS wrapped. */
 const KMS_PROVIDER = "aws-kms";
 
