@@ -56,7 +56,7 @@ const encrypt = (times: number, tenant = acme, bytes: Uint8Array = HELLO) =>
     Promise.resolve(),
   ) as Promise<Uint8Array>;
 
-async function with_(settings: EnvelopeSettings, work: () => Promise<void>) {
+async function given(settings: EnvelopeSettings, work: () => Promise<void>) {
   envelope.destroy();
   envelope = withSettings(settings);
   await work();
@@ -79,7 +79,7 @@ describe("a data key is used again", () => {
   });
 
   it("never with `cache: false`", () =>
-    with_({ cache: false }, async () => {
+    given({ cache: false }, async () => {
       const message = await encrypt(3);
       await envelope.decrypt(acme.access, message);
       await envelope.decrypt(acme.access, message);
@@ -87,7 +87,7 @@ describe("a data key is used again", () => {
     }));
 
   it("for so many messages at most", () =>
-    with_({ cache: { maxMessages: 3 } }, async () => {
+    given({ cache: { maxMessages: 3 } }, async () => {
       await encrypt(3);
       expect(asked).toHaveLength(1);
       await encrypt(1);
@@ -95,7 +95,7 @@ describe("a data key is used again", () => {
     }));
 
   it("for so many bytes at most, and not for a message that is longer by itself", () =>
-    with_({ cache: { maxBytes: 100 } }, async () => {
+    given({ cache: { maxBytes: 100 } }, async () => {
       await encrypt(2, acme, new Uint8Array(50));
       expect(asked).toHaveLength(1);
       await encrypt(1, acme, new Uint8Array(1));
@@ -105,7 +105,7 @@ describe("a data key is used again", () => {
     }));
 
   it("for so many seconds at most, both ways", () =>
-    with_({ cache: { maxAgeSeconds: 60 } }, async () => {
+    given({ cache: { maxAgeSeconds: 60 } }, async () => {
       const message = await encrypt(1);
       await envelope.decrypt(acme.access, message);
       nowMs += 60_000;
@@ -179,7 +179,7 @@ describe("a tenant that may not work any more", () => {
 
 describe("so many data keys are kept at most:", () => {
   it("per tenant key by `capacity`", () =>
-    with_({ cache: { capacity: 2 } }, async () => {
+    given({ cache: { capacity: 2 } }, async () => {
       const document = (name: string) => envelope.encrypt(acme.access, HELLO, { name });
       for (const name of ["a", "b", "a", "c", "a"]) await document(name);
       expect(asked).toHaveLength(3);
@@ -188,7 +188,7 @@ describe("so many data keys are kept at most:", () => {
     }));
 
   it("of so many tenant keys by `cachedKeysMax`", () =>
-    with_({ cachedKeysMax: 1 }, async () => {
+    given({ cachedKeysMax: 1 }, async () => {
       for (const tenant of [acme, globex, globex, acme]) await encrypt(1, tenant);
       expect(asked).toEqual(["acme GenerateDataKey", "globex GenerateDataKey", "acme GenerateDataKey"]);
     }));
