@@ -137,6 +137,52 @@ describe("a function of the stage", () => {
   });
 });
 
+describe("a tenant of the canary's", () => {
+  const CANARY = "AROAFUNCTIONEXAMPLE:tenantkeys-dev-canary";
+  const canaryEvent = (type: string, tenantId: string, detail: object = {}) =>
+    signUp({ tenantId, ...detail }, { "detail-type": type });
+
+  test.each([undefined, "AIDAEVENTBRIDGE", "AROAPERSONEXAMPLE:alice"])(
+    "is signed up by nobody else: %s",
+    async (by) => {
+      const { aws, work } = worker();
+      for (const tenantId of ["tenantkeys-canary-a", "tenantkeys-canary-nobody"]) {
+        for (const body of [
+          canaryEvent("TenantSignedUp", tenantId),
+          canaryEvent("TenantKeyAdded", tenantId, { keyName: "payroll" }),
+        ]) {
+          const outcome = work({ body, senderId: by });
+          await expect(outcome).resolves.toMatchObject({ kind: "refused", error: { code: "tenant_id_reserved" } });
+        }
+      }
+      expect(aws.log.filter((call) => call !== "publish")).toEqual([]);
+    },
+  );
+
+  test("is offboarded by whoever may offboard any tenant", async () => {
+    const outcome = worker().work({ body: canaryEvent("TenantOffboarded", "tenantkeys-canary-a") });
+    await expect(outcome).resolves.toMatchObject({ kind: "done" });
+  });
+
+  test("is all that the canary asks for", async () => {
+    const { aws, work } = worker();
+    for (const body of [
+      signUp(),
+      canaryEvent("TenantSignedUp", "tenantkeys-canary-nobody"),
+      canaryEvent("TenantKeyAdded", "tenantkeys-canary-a", { keyName: "payroll" }),
+      canaryEvent("TenantOffboarded", "tenantkeys-canary-a"),
+      canaryEvent("TenantOffboarded", "acme"),
+    ]) {
+      const outcome = work({ body, senderId: CANARY });
+      await expect(outcome).resolves.toMatchObject({ kind: "refused", error: { code: "sender_refused" } });
+    }
+    const review = canaryEvent("TenantKeyReviewDue", "tenantkeys-canary-a", { keyName: "default" });
+    const outcome = work({ body: review.replace("tenantkeys.application", "tenantkeys"), senderId: CANARY });
+    await expect(outcome).resolves.toMatchObject({ kind: "refused", error: { code: "sender_refused" } });
+    expect(aws.log.filter((call) => call !== "publish")).toEqual([]);
+  });
+});
+
 describe("an event that may succeed later", () => {
   test.each(RETRYABLE)("(%s) is given back to the queue, unsaid until its last receive", async (code) => {
     const { said, work } = failingWith(code);

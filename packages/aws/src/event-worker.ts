@@ -72,7 +72,7 @@ interface Failure {
 export async function workEvent(ports: WorkerPorts, run: Run, message: QueueMessage): Promise<WorkOutcome> {
   try {
     const event = parseTenantEvent(message.body, ports.stage);
-    refuseSender(event.type, message.senderId, ports.context.stage);
+    refuseSender(event, message.senderId, ports.context.stage);
     const done = await ports.inTurn(event.tenantId, () => carryOutEvent(ports, run, event, personOf(message)));
     for (const reply of repliesTo(ports, done)) await ports.publisher.publishReply(run, reply);
     return { kind: "done", ...done };

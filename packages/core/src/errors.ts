@@ -62,6 +62,10 @@ const ERROR_RULES = {
     nextAction:
       "Find out what ran in the function that the message names: it may have been taken over. Don't replay the event.",
   },
+  tenant_id_reserved: {
+    retryable: false,
+    nextAction: "Give the tenant another id: none that begins with tenantkeys-canary-.",
+  },
   repair_limit_reached: {
     retryable: false,
     nextAction:

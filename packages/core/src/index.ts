@@ -1,5 +1,6 @@
 export * from "./application-policy.ts";
 export * from "./branch-key-policies.ts";
+export * from "./canary.ts";
 export * from "./containment.ts";
 export * from "./desired-state.ts";
 export * from "./errors.ts";

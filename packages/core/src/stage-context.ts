@@ -13,6 +13,9 @@ export interface StageContext {
   readonly auditorRoleArn: RoleArn;
   /** The role of every tenant's sessions; it is there in role mode `session-tag` only. */
   readonly sharedTenantRoleArn: RoleArn;
+  /** Whether the canary runs, and the role that its two tenants let in. */
+  readonly canary: boolean;
+  readonly canaryRoleArn: RoleArn;
   readonly tenantBoundaryArn: PolicyArn;
   readonly applicationRoleArns: readonly RoleArn[];
   readonly administratorRoleArns: readonly RoleArn[];
@@ -20,7 +23,7 @@ export interface StageContext {
 
 type Settings = Pick<
   StageSettings,
-  "stage" | "roleMode" | "applicationRoleArns" | "administratorRoleArns" | "profiles"
+  "stage" | "roleMode" | "canary" | "applicationRoleArns" | "administratorRoleArns" | "profiles"
 >;
 
 /**
@@ -39,6 +42,8 @@ export function stageContext(settings: Settings, accountId: AccountId, region: R
     provisionerRoleArn: arns.provisionerRole,
     auditorRoleArn: arns.auditorRole,
     sharedTenantRoleArn: arns.sharedTenantRole,
+    canary: settings.canary,
+    canaryRoleArn: arns.canaryRole,
     tenantBoundaryArn: arns.tenantBoundary,
     applicationRoleArns: settings.applicationRoleArns,
     administratorRoleArns: settings.administratorRoleArns,

@@ -41,6 +41,8 @@ test("a stage needs a name and an application role; everything else has a defaul
     repairKeysMax: 10,
     repairSharePercent: 5,
     watchKeyUse: false,
+    canary: true,
+    canaryIntervalMinutes: 15,
     securityHub: false,
     accessAnalyzer: false,
     branchKeys: false,
@@ -78,6 +80,7 @@ test.each([
   ["reviewIntervalMinutes", [5, 1440], [4, 1441, 5.5]],
   ["sweepQuotaShare", [0.01, 0.5], [0, 0.51, "0.4"]],
   ["alarmEmails", [[], ["on-call@example.com"]], ["on-call@example.com", ["on-call"], ["a@b", "a@b"]]],
+  ["canaryIntervalMinutes", [5, 1440], [4, 1441, 7.5]],
   ["sbtReplySource", ["x", "x".repeat(256)], ["", "x".repeat(257), 7]],
   ["createKeyRatePerSecond", [0.1, 1000], [0, 0.09, 1000.1, "5", Number.NaN]],
   ["maximumConcurrency", [2, 1000], [1, 1001, 2.5]],
@@ -121,11 +124,11 @@ test.each([undefined, null, 3, "dev", []])("settings that aren't an object are r
 });
 
 test("application role ARNs that a trust policy of 2,048 characters can't hold are refused, and all that pass fit", () => {
-  const longest = longRoleArns(5, 353);
+  const longest = longRoleArns(5, 281);
   const context = exampleContext({ applicationRoleArns: longest });
   expect(characters(tenantTrustPolicy(context, parseTenantId("t".repeat(36))))).toBeLessThanOrEqual(2048);
-  expect(refusal({ ...LEAST, applicationRoleArns: longRoleArns(5, 354) })).toContain("applicationRoleArns");
-  expect(refusal({ ...LEAST, applicationRoleArns: longRoleArns(4, 607) })).toContain("a trust policy holds them");
+  expect(refusal({ ...LEAST, applicationRoleArns: longRoleArns(5, 282) })).toContain("applicationRoleArns");
+  expect(refusal({ ...LEAST, applicationRoleArns: longRoleArns(3, 607) })).toContain("a trust policy holds them");
 });
 
 test("data actions that a permissions boundary of 6,144 characters can't hold are refused, and all that pass fit", () => {

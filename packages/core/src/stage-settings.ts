@@ -17,8 +17,8 @@ import { workerSettings } from "./worker-settings.ts";
 const ROLE_MODES = ["per-tenant", "session-tag"] as const;
 export type RoleMode = (typeof ROLE_MODES)[number];
 
-/** The rest of a trust policy takes 283 of its 2,048 characters, with five ARNs and the conditions of a shared role. */
-const APPLICATION_ROLE_ARN_CHARACTERS_MAX = 1_765;
+/** The rest of a trust policy takes 640 of its 2,048 characters, with five ARNs and both statements of a shared role. */
+const APPLICATION_ROLE_ARN_CHARACTERS_MAX = 1_408;
 /** The rest of the permissions boundary takes less than 850 of a managed policy's 6,144 characters. */
 const TENANT_DATA_ACTION_CHARACTERS_MAX = 5_250;
 
@@ -78,6 +78,9 @@ const stageSettingsSchema = z.strictObject({
   repairSharePercent: z._default(wholeNumber(1, 100), 5),
   /** Whether every use of a tenant's key is looked at. It needs EventBridge to see all read-only events, which costs. */
   watchKeyUse: z._default(z.boolean(), false),
+  /** Whether two tenants of the stage's own are tried on each other, again and again: see docs/canary.md. */
+  canary: z._default(z.boolean(), true),
+  canaryIntervalMinutes: z._default(wholeNumber(5, 1440), 15),
   securityHub: z._default(z.boolean(), false),
   accessAnalyzer: z._default(z.boolean(), false),
   /** Whether the stage has a table for branch keys: see docs/branch-keys.md. */

@@ -1,17 +1,20 @@
 /**
  * Who may become a tenant's role: the stage's application roles, and only in a session tagged with that tenant. Code
- * that mixes up two tenants is refused at AssumeRole already.
+ * that mixes up two tenants is refused at AssumeRole already. The canary's tenants let in its role instead.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
  */
-import type { TenantId } from "./ids.ts";
+import { CANARY_TENANT_IDS, isCanaryTenant } from "./canary.ts";
+import type { RoleArn, TenantId } from "./ids.ts";
 import { SESSION_TAG } from "./names.ts";
 import { type PolicyDocument, type PolicyStatement, policyDocument } from "./policy-document.ts";
 import type { StageContext } from "./stage-context.ts";
 
+const REQUEST_TAG = `aws:RequestTag/${SESSION_TAG}`;
+const NO_OTHER_TAG = { "ForAllValues:StringEquals": { "aws:TagKeys": [SESSION_TAG] } };
+
 export function tenantTrustPolicy(context: StageContext, tenantId: TenantId): PolicyDocument {
-  return assumePolicy(context, "AssumeForThisTenantOnly", {
-    StringEquals: { [`aws:RequestTag/${SESSION_TAG}`]: tenantId },
-  });
+  const who = isCanaryTenant(tenantId) ? [context.canaryRoleArn] : context.applicationRoleArns;
+  return policyDocument([assume("AssumeForThisTenantOnly", who, { StringEquals: { [REQUEST_TAG]: tenantId } })]);
 }
 
 /**
@@ -19,24 +22,24 @@ export function tenantTrustPolicy(context: StageContext, tenantId: TenantId): Po
  * nothing else. Key policies then compare the tag.
  */
 export function sharedTrustPolicy(context: StageContext): PolicyDocument {
-  return assumePolicy(context, "AssumeForOneTenantOnly", {
-    StringLike: { [`aws:RequestTag/${SESSION_TAG}`]: "?*" },
-    "ForAllValues:StringEquals": { "aws:TagKeys": [SESSION_TAG] },
-  });
+  const anyTenant = { StringLike: { [REQUEST_TAG]: "?*" }, ...NO_OTHER_TAG };
+  const itsTenants = { StringEquals: { [REQUEST_TAG]: [...CANARY_TENANT_IDS] }, ...NO_OTHER_TAG };
+  return policyDocument([
+    assume("AssumeForOneTenantOnly", context.applicationRoleArns, anyTenant),
+    ...(context.canary ? [assume("AssumeForItsTenantsOnly", [context.canaryRoleArn], itsTenants)] : []),
+  ]);
 }
 
-function assumePolicy(
-  context: StageContext,
+function assume(
   sid: string,
+  who: readonly RoleArn[],
   condition: NonNullable<PolicyStatement["Condition"]>,
-): PolicyDocument {
-  return policyDocument([
-    {
-      Sid: sid,
-      Effect: "Allow",
-      Principal: { AWS: [...context.applicationRoleArns] },
-      Action: ["sts:AssumeRole", "sts:TagSession"],
-      Condition: condition,
-    },
-  ]);
+): PolicyStatement {
+  return {
+    Sid: sid,
+    Effect: "Allow",
+    Principal: { AWS: [...who] },
+    Action: ["sts:AssumeRole", "sts:TagSession"],
+    Condition: condition,
+  };
 }

@@ -41,6 +41,7 @@ test("the worker is told everything but what only the stacks need, and its setti
     "repairKeysMax",
     "repairSharePercent",
     "watchKeyUse",
+    "canaryIntervalMinutes",
     "securityHub",
     "accessAnalyzer",
     "branchKeys",

@@ -18,6 +18,7 @@ const NOT_FOR_WORKER = [
   "repairKeysMax",
   "repairSharePercent",
   "watchKeyUse",
+  "canaryIntervalMinutes",
   "securityHub",
   "accessAnalyzer",
   "branchKeys",

@@ -59,6 +59,8 @@ const LOCAL_SETTINGS = {
   receivesMax: 5,
   sweepQuotaShare: 0.5,
   verifyConcurrency: 2,
+  // Two tenants more than whoever looks at the stage has signed up.
+  canary: false,
 } as const satisfies Partial<StageSettingsInput>;
 
 export async function startLocalStage(options: LocalStageOptions = {}): Promise<LocalStage> {

@@ -124,7 +124,8 @@ async function replayOne(
       return { kind: "skipped", letter };
     }
     // The worker refused it for its sender, which it would now have no more.
-    refuseSender(String(letter.detailType), message.Attributes?.SenderId, ports.place.stage);
+    const { tenantId, detailType: type = "" } = letter;
+    refuseSender({ type, tenantId }, message.Attributes?.SenderId, ports.place.stage);
     const mismatch = stageMismatch(event, ports.place);
     if (mismatch !== undefined && !options.forceStage) return failed(letter, mismatch);
     if (options.dryRun) return { kind: "listed", letter };

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { CANARY_TENANTS } from "../canary.ts";
 import { parseKeyArn, parseRegion } from "../ids.ts";
 import { tenantRoleArn } from "../names.ts";
 import type { StageSettingsInput } from "../stage-settings.ts";
@@ -231,4 +232,25 @@ describe("a refused use whose key isn't named", () => {
 test("what uses a key is told from what changes it", () => {
   expect(["Decrypt", "ReEncrypt", "Sign"].every((operation) => isKeyUse({ operation }))).toBe(true);
   expect(["PutKeyPolicy", "DescribeKey", "GenerateRandom"].some((operation) => isKeyUse({ operation }))).toBe(false);
+});
+
+describe("a key of the canary's", () => {
+  const ofCanary = expected({ useSourceCidrs: ["198.0.0.0/8"], usesPerMinuteMax: 1 }, { tenantId: CANARY_TENANTS.b });
+  const CANARY = session("tenantkeys-dev-canary", "/tenantkeys/");
+
+  test("is used as usual, however often and from wherever, and by whomever AWS refuses it", () => {
+    const owner = session("tk-dev-tenantkeys-canary-b", "/tenantkeys/dev/");
+    expect(kinds(use({ caller: owner }), ofCanary)).toEqual([]);
+    expect(tooManyUses(use(), KEY_ARN, ofCanary, 100)).toBeUndefined();
+    for (const caller of [OTHER_TENANT, CANARY, STRANGER])
+      expect(kinds(use({ caller, ...DENIED }), ofCanary)).toEqual([]);
+    expect(refusedUse(use({ caller: owner, ...DENIED }), CONTEXT)).toBeUndefined();
+  });
+
+  test("is used as no other where a stranger succeeds, the canary itself included", () => {
+    expect([OTHER_TENANT, CANARY].map((caller) => kinds(use({ caller }), ofCanary))).toEqual([
+      ["other-tenant"],
+      ["principal"],
+    ]);
+  });
 });

@@ -2,6 +2,7 @@
  * Which uses of a tenant's key are unusual: by another principal than the tenant's, from another place than its profile
  * says, or more often. A use that AWS refused counts as well: who tried another tenant's key is worth knowing.
  */
+import { isCanaryTenant } from "../canary.ts";
 import type { AccountId, KeyArn, KeyName, Region, TenantId } from "../ids.ts";
 import type { KeyProfile } from "../key-profile.ts";
 import { tenantOfRole, tenantRoleArn } from "../names.ts";
@@ -47,8 +48,11 @@ export interface ExpectedUse {
 export function unusualUses(event: KmsEvent, keyArn: KeyArn, expected: ExpectedUse): readonly Finding[] {
   const principal = principalKind(event, expected);
   const say = (kind: UnusualUseKind, what: string) => unusualUse(expected, keyArn, kind, what, describeUse(event));
+  const byStranger = principal === undefined ? [] : [say(principal, expectedPrincipals(expected))];
+  // Whoever is refused a key of the canary's is the canary: only a use that succeeded says anything.
+  if (isCanaryTenant(expected.tenantId)) return isDenied(event) ? [] : byStranger;
   return [
-    principal === undefined ? [] : say(principal, expectedPrincipals(expected)),
+    byStranger,
     isUsualAddress(event.sourceAddress, expected) ? [] : say("address", expectedAddresses(expected.profile)),
     isUsualRegion(event.region, keyArn) ? [] : say("region", `uses in the key's own Region, ${regionOf(keyArn)}`),
   ].flat();
@@ -57,20 +61,20 @@ export function unusualUses(event: KmsEvent, keyArn: KeyArn, expected: ExpectedU
 /** @param uses in the minute of this use, this one among them */
 export function tooManyUses(event: KmsEvent, keyArn: KeyArn, expected: ExpectedUse, uses: number): Finding | undefined {
   const { usesPerMinuteMax } = expected.profile;
-  if (usesPerMinuteMax === undefined || uses <= usesPerMinuteMax) return undefined;
+  if (usesPerMinuteMax === undefined || isCanaryTenant(expected.tenantId) || uses <= usesPerMinuteMax) return undefined;
   const seen = `${uses} or more calls in the minute of ${new Date(event.atMs).toISOString().slice(0, 16)}Z; one of them: ${describeUse(event)}`;
   return unusualUse(expected, keyArn, "frequency", `at most ${usesPerMinuteMax} calls a minute`, seen);
 }
 
 /**
  * A refused use whose key CloudTrail doesn't name, as KMS doesn't tell it to who may not use it: all that is known is whose
- * role it was. Undefined where the role is no tenant's own.
+ * role it was. Undefined where the role is no tenant's own, or of one of the canary's.
  */
 export function refusedUse(event: KmsEvent, { accountId, stage }: StageContext): Finding | undefined {
   const { roleArn } = event.caller;
   if (!isDenied(event) || roleArn === undefined) return undefined;
   const tenantId = tenantOfRole(accountId, stage, roleArn);
-  if (tenantId === undefined) return undefined;
+  if (tenantId === undefined || isCanaryTenant(tenantId)) return undefined;
   return finding("unusual-use", {
     tenantId,
     resource: `${roleArn}#refused`,
