@@ -1,7 +1,7 @@
 /**
  * The alarms, and whom they tell. Every metric alarm shows on the dashboard and as an event of CloudWatch on the
  * account's default bus; only the composite alarm, which is in alarm while one of those that page is, tells the topic. So
- * do verification's functions, of critical findings, by the rights of their own roles.
+ * do verification's functions and the canary, of critical findings, by the rights of their own roles.
  */
 import {
   type AlarmDefinition,
@@ -75,7 +75,7 @@ export const page = new aws.cloudwatch.CompositeAlarm(
   {
     alarmName: alarmName(settings.stage, PAGE_ALARM_ID),
     alarmDescription: "Wakes somebody: its message names the alarms behind it. What to do: docs/runbook.md#page",
-    alarmRule: pageRule(settings.stage),
+    alarmRule: pageRule(settings),
     alarmActions: [alarmTopic.arn],
     okActions: [alarmTopic.arn],
   },

@@ -1,7 +1,8 @@
 /** The stage at a glance: what is wrong, whether somebody still looks, how sign-ups go, and what waits. */
 import {
-  ALARM_IDS,
+  alarmDefinitions,
   alarmName,
+  CANARY_METRICS,
   FINDINGS_METRICS,
   metricNamespace,
   PAGE_ALARM_ID,
@@ -36,7 +37,13 @@ const ofFunction = (functionName: string, metricName: string): Metric => [
 
 const queues = [names.queue, names.verificationQueue, names.guardQueue];
 const deadLetters = [names.queueDeadLetter, names.ruleDeadLetter, names.verificationDeadLetter, names.guardDeadLetter];
-const functions = [names.provisionFunction, names.reviewFunction, names.sweepFunction, names.verifyFunction];
+const functions = [
+  names.provisionFunction,
+  names.reviewFunction,
+  names.sweepFunction,
+  names.verifyFunction,
+  ...(settings.canary ? [names.canaryFunction] : []),
+];
 const { sweepSeconds, tenantsVerified, sweepCompleted, ...checks } = VERIFICATION_METRICS;
 
 /** Each chart with its statistic; two stand side by side. */
@@ -59,6 +66,15 @@ const charts: readonly (readonly [title: string, stat: string, metrics: readonly
   ["Provisioning failures", "Sum", [ours(PROVISIONING_METRICS.provisioningFailed)]],
   ["Errors of functions", "Sum", functions.map((name) => ofFunction(name, "Errors"))],
   ["Oldest message, seconds", "Maximum", queues.map((name) => ofQueue(name, "ApproximateAgeOfOldestMessage"))],
+  ...(settings.canary
+    ? [
+        [
+          "Canary: breaches, failures, completed runs",
+          "Maximum",
+          Object.values(CANARY_METRICS).map((name) => ours(name)),
+        ] as const,
+      ]
+    : []),
   ["Dead letters", "Maximum", deadLetters.map((name) => ofQueue(name, "ApproximateNumberOfMessagesVisible"))],
 ];
 
@@ -70,7 +86,7 @@ const alarmWidget = {
   height: HEIGHT,
   properties: {
     title: "Alarms: what to do is in docs/runbook.md",
-    alarms: [alarmArn(PAGE_ALARM_ID), ...ALARM_IDS.map(alarmArn)],
+    alarms: [alarmArn(PAGE_ALARM_ID), ...alarmDefinitions(settings).map(({ id }) => alarmArn(id))],
   },
 };
 

@@ -3,12 +3,14 @@ import { alarms, alarmTopic, page, subscriptions } from "./alarms.ts";
 import { applicationPolicy } from "./application.ts";
 import { branchKeyMakerPolicy, branchKeyReaderPolicy, branchKeyTable } from "./branch-keys.ts";
 import { archive, bus } from "./bus.ts";
+import { canary } from "./canary.ts";
 import { dashboard } from "./dashboard.ts";
 import { guardTarget, keyUseTarget } from "./guard.ts";
-import { auditorRole, operatorPolicy, sharedTenantRole, tenantBoundary } from "./permissions.ts";
+import { auditorRole, operatorPolicy, tenantBoundary } from "./permissions.ts";
 import { queue, queueDeadLetter, ruleDeadLetter, target, worker } from "./provisioning.ts";
 import { deployedSettings, registry } from "./registry.ts";
 import { review } from "./review.ts";
+import { sharedTenantRole } from "./shared-role.ts";
 import {
   guardDeadLetter,
   sweep,
@@ -38,6 +40,7 @@ export const resources = {
   branchKeyMakerPolicy,
   branchKeyReaderPolicy,
   branchKeyTable,
+  canary,
   dashboard,
   deployedSettings,
   guardTarget,

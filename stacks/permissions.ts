@@ -14,7 +14,6 @@ import {
   regionsOf,
   STAGE_TAG,
   SYSTEM_PATH,
-  sharedTrustPolicy,
   stageArns,
   TENANT_TAG,
   tenantPermissionsBoundary,
@@ -34,25 +33,6 @@ export const tenantBoundary = new aws.iam.Policy(
   },
   retained.tenantBoundary,
 );
-
-/**
- * The role of every tenant's sessions, where tenants share one. It has no policy of its own for keys: each key's policy
- * names it, for sessions that carry that tenant's tag.
- */
-export const sharedTenantRole =
-  settings.roleMode === "session-tag"
-    ? new aws.iam.Role(
-        "SharedTenantRole",
-        {
-          name: names.sharedTenantRole,
-          path: SYSTEM_PATH,
-          description: "tenantkeys: sessions of it are tagged with one tenant and may use that tenant's keys",
-          assumeRolePolicy: JSON.stringify(sharedTrustPolicy(context)),
-          permissionsBoundary: tenantBoundary.arn,
-        },
-        retained.sharedTenantRole,
-      )
-    : undefined;
 
 const profiles = Object.values(settings.profiles);
 /** Keys are made in the stage's Region, their replicas in those of the profiles: each is named. */

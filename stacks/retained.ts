@@ -1,7 +1,7 @@
 /**
  * What outlives its stage: the registry says whose key is whose; key policies name the provisioner's, the auditor's and
  * the shared tenant role by their unique ids, so roles made anew under the same names would be locked out of every key;
- * tenants' roles hold the boundary. Such a resource is kept when the stage is removed, and taken up again when it is deployed anew.
+ * trust policies name the canary's role likewise; tenants' roles hold the boundary. Such a resource is kept when the stage is removed, and taken up again when it is deployed anew.
  */
 import type { CustomResourceOptions } from "@pulumi/pulumi";
 import { SYSTEM_PATH } from "@tenantkeys/core";
@@ -9,7 +9,7 @@ import { arns, names } from "./stage.ts";
 
 const keptRoles = await aws.iam.getRoles({
   pathPrefix: SYSTEM_PATH,
-  nameRegex: `^(${names.provisionerRole}|${names.auditorRole}|${names.sharedTenantRole})$`,
+  nameRegex: `^(${names.provisionerRole}|${names.auditorRole}|${names.sharedTenantRole}|${names.canaryRole})$`,
 });
 const keptTables = await aws.dynamodb.getTables({});
 
@@ -26,6 +26,7 @@ export const retained = {
   registryTable: keep(keptTables.names.includes(names.registryTable), names.registryTable),
   provisionerRole: keep(hasProvisioner, names.provisionerRole),
   sharedTenantRole: keep(keptRoles.names.includes(names.sharedTenantRole), names.sharedTenantRole),
+  canaryRole: keep(keptRoles.names.includes(names.canaryRole), names.canaryRole),
   auditorRole: keep(keptRoles.names.includes(names.auditorRole), names.auditorRole),
   // Policies can't be listed here; the provisioner's role is only ever made after the boundary.
   tenantBoundary: keep(hasProvisioner, arns.tenantBoundary),

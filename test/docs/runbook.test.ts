@@ -2,6 +2,7 @@
 import {
   ALARM_IDS,
   ALARMS,
+  CANARY_METRICS,
   FINDINGS_METRICS,
   PAGE_ALARM_ID,
   PROVISIONING_METRICS,
@@ -38,10 +39,10 @@ it.each(ALARM_IDS)("names %s, and says whether it pages", (id) => {
 });
 
 it("counts the alarms and the metrics as they are", () => {
-  const metrics = [FINDINGS_METRICS, VERIFICATION_METRICS, PROVISIONING_METRICS].flatMap((names) =>
+  const metrics = [FINDINGS_METRICS, VERIFICATION_METRICS, PROVISIONING_METRICS, CANARY_METRICS].flatMap((names) =>
     Object.values(names),
   );
   expect(page).toContain(`${ALARM_IDS.length} metric alarms and one composite, ${metrics.length} metrics`);
-  expect(page).toContain("one of the eight alarms");
-  expect(ALARM_IDS.filter((id) => ALARMS[id].pages)).toHaveLength(8);
+  expect(page).toContain("one of the ten alarms");
+  expect(ALARM_IDS.filter((id) => ALARMS[id].pages)).toHaveLength(10);
 });

@@ -7,6 +7,7 @@ import {
   alarmDefinitions,
   alarmDescription,
   alarmName,
+  CANARY_METRICS,
   FINDINGS_METRICS,
   PROVISIONING_METRICS,
   pageRule,
@@ -106,7 +107,7 @@ describe("the page", () => {
   test("is one composite alarm, the only one that tells the topic: when it rings and when it is over", () => {
     expect(stage.one("cloudwatch/compositeAlarm:CompositeAlarm").inputs).toMatchObject({
       alarmName: "tenantkeys-dev-page",
-      alarmRule: pageRule(STAGE),
+      alarmRule: pageRule(settings),
       alarmActions: [TOPIC],
       okActions: [TOPIC],
       alarmDescription: expect.stringContaining("docs/runbook.md#page"),
@@ -114,9 +115,9 @@ describe("the page", () => {
   });
 
   test("names alarms that the stage has", () => {
-    const named = [...pageRule(STAGE).matchAll(/ALARM\("([^"]+)"\)/g)].map(([, name]) => name);
+    const named = [...pageRule(settings).matchAll(/ALARM\("([^"]+)"\)/g)].map(([, name]) => name);
     const has = stage.ofType("cloudwatch/metricAlarm:MetricAlarm").map(({ inputs }) => inputs.name);
-    expect(named).toHaveLength(8);
+    expect(named).toHaveLength(10);
     expect(has).toEqual(expect.arrayContaining(named));
   });
 });
@@ -174,7 +175,9 @@ describe("the dashboard", () => {
   test("charts every metric of the stage, each queue and each function, and no tenant", () => {
     const metrics = widgets().flatMap(({ properties }) => properties.metrics ?? []);
     const charted = metrics.map(([, metricName]) => metricName);
-    const own = [FINDINGS_METRICS, VERIFICATION_METRICS, PROVISIONING_METRICS].flatMap((names) => Object.values(names));
+    const own = [FINDINGS_METRICS, VERIFICATION_METRICS, PROVISIONING_METRICS, CANARY_METRICS].flatMap((names) =>
+      Object.values(names),
+    );
     expect(charted).toEqual(expect.arrayContaining(own));
     const names = stageNames(STAGE);
     const dimensions = metrics.map(([, , , value]) => value);

@@ -7,6 +7,7 @@ const PROVISIONER = "tenantkeys-dev-provisioner inline provisioner";
 const AUDITOR = "tenantkeys-dev-auditor inline auditor";
 const SWEEPER = "tenantkeys-dev-sweeper inline sweeper";
 const VERIFIER = "tenantkeys-dev-verifier inline verifier";
+const CANARY = "tenantkeys-dev-canary-runner inline canary";
 const OPERATOR = "tenantkeys-dev-operator policy";
 const BOUNDARY = "tenantkeys-dev-tenant-boundary policy";
 
@@ -19,6 +20,7 @@ const EVERY_RESOURCE: Readonly<Record<string, string>> = {
   [`${AUDITOR}: FindKeysByTag`]: "tag:GetResources knows no narrower resource; it reads names and tags only",
   [`${SWEEPER}: PutTheStagesMetrics`]: "metrics have no ARN; the condition keeps it to the stage's namespace",
   [`${VERIFIER}: PutTheStagesMetrics`]: "metrics have no ARN; the condition keeps it to the stage's namespace",
+  [`${CANARY}: PutTheStagesMetrics`]: "metrics have no ARN; the condition keeps it to the stage's namespace",
   [`${OPERATOR}: ValidatePolicies`]: "Access Analyzer is asked about a document; it reads nothing of the account",
   [`${BOUNDARY}: TouchDataAtMost`]:
     "a boundary grants nothing, and where tenants' data lies is the application's business",
@@ -77,7 +79,7 @@ describe("every statement of the stage", () => {
       for (const sid of sids) expect(sid, document).toMatch(/^[A-Za-z0-9]+$/);
       expect(new Set(sids).size, document).toBe(sids.length);
     }
-    expect(stage.documents().size).toBe(22);
+    expect(stage.documents().size).toBe(26);
   });
 
   test("names its actions one by one, and what it is about by what it is", () => {
@@ -383,7 +385,13 @@ describe("a stage with replicas, a custom key store, grants for services and one
     });
     expect(role.inputs.inlinePolicies ?? []).toEqual([]);
     expect(role.inputs.managedPolicyArns ?? []).toEqual([]);
-    expect(rich.statements("tenantkeys-dev-tenant assumeRolePolicy")).toEqual([
+    const [ofApplications, ofCanary, ...more] = rich.statements("tenantkeys-dev-tenant assumeRolePolicy");
+    expect(more).toEqual([]);
+    // What it may be there, its own tests say (canary.test.ts).
+    expect(ofCanary?.Principal).toEqual({
+      AWS: [`arn:aws:iam::${ACCOUNT_ID}:role/tenantkeys/tenantkeys-dev-canary-runner`],
+    });
+    expect([ofApplications]).toEqual([
       {
         Sid: "AssumeForOneTenantOnly",
         Effect: "Allow",

@@ -33,8 +33,8 @@ beforeAll(async () => {
     recordStage({
       stage: "s".repeat(20),
       settings: {
-        applicationRoleArns: [1, 2, 3, 4, 5].map((index) => roleArn(index, 350)),
-        administratorRoleArns: [6, 7, 8].map((index) => roleArn(index, 450)),
+        applicationRoleArns: [1, 2, 3, 4, 5].map((index) => roleArn(index, 280)),
+        administratorRoleArns: [6, 7, 8].map((index) => roleArn(index, 566)),
       },
     }),
   ]);

@@ -8,6 +8,7 @@ import { ACCOUNT_ID, REGION, type RecordedStage, recordStage } from "./recorded-
 
 const KEPT = [
   "tenantkeys-dev-auditor",
+  "tenantkeys-dev-canary-runner",
   "tenantkeys-dev-provisioner",
   "tenantkeys-dev-registry",
   "tenantkeys-dev-tenant-boundary",
@@ -15,7 +16,8 @@ const KEPT = [
 const role = (name: string) => `arn:aws:iam::${ACCOUNT_ID}:role/tenantkeys/${name}`;
 const BOUNDARY_ARN = `arn:aws:iam::${ACCOUNT_ID}:policy/tenantkeys/tenantkeys-dev-tenant-boundary`;
 const TABLE_ARN = `arn:aws:dynamodb:${REGION}:${ACCOUNT_ID}:table/tenantkeys-dev-registry`;
-const ALL_ARNS = [role("tenantkeys-dev-provisioner"), role("tenantkeys-dev-auditor"), BOUNDARY_ARN, TABLE_ARN];
+const KEPT_ROLES = ["provisioner", "auditor", "canary-runner"].map((name) => role(`tenantkeys-dev-${name}`));
+const ALL_ARNS = [...KEPT_ROLES, BOUNDARY_ARN, TABLE_ARN];
 
 const stages: Record<"dev" | "test" | "production", RecordedStage> = {} as never;
 let again: RecordedStage;
@@ -56,6 +58,8 @@ describe.each(["dev", "test", "production"] as const)("stage %s", (name) => {
   test("manages no tenant's role", () => {
     expect(names(stages[name].ofType("iam/role:Role"))).toEqual([
       `tenantkeys-${name}-auditor`,
+      `tenantkeys-${name}-canary-caller`,
+      `tenantkeys-${name}-canary-runner`,
       `tenantkeys-${name}-provisioner`,
       `tenantkeys-${name}-review-caller`,
       `tenantkeys-${name}-reviewer`,
@@ -65,7 +69,7 @@ describe.each(["dev", "test", "production"] as const)("stage %s", (name) => {
     ]);
   });
 
-  test("keeps its registry, its two roles and its boundary when it is removed, and nothing else", () => {
+  test("keeps its registry, the roles that policies name and its boundary when it is removed, and nothing else", () => {
     const kept = stages[name].resources.filter(({ retainOnDelete }) => retainOnDelete);
     expect(names(kept)).toEqual(KEPT.map((kind) => kind.replace("-dev-", `-${name}-`)));
   });
@@ -97,6 +101,7 @@ describe("a stage deployed again after its removal", () => {
     expect(adopted(again)).toEqual({
       "tenantkeys-dev-provisioner": "tenantkeys-dev-provisioner",
       "tenantkeys-dev-auditor": "tenantkeys-dev-auditor",
+      "tenantkeys-dev-canary-runner": "tenantkeys-dev-canary-runner",
       "tenantkeys-dev-registry": "tenantkeys-dev-registry",
       "tenantkeys-dev-tenant-boundary": BOUNDARY_ARN,
     });
@@ -138,6 +143,7 @@ describe("the names of what is made", () => {
   test("are fixed: those that the documentation says", () => {
     const alarms = ALARM_IDS.map((id) => `tenantkeys-dev-${id}`);
     expect(named(stages.dev).filter((name) => !alarms.includes(name))).toEqual([
+      "/aws/lambda/tenantkeys-dev-canary",
       "/aws/lambda/tenantkeys-dev-provision",
       "/aws/lambda/tenantkeys-dev-review",
       "/aws/lambda/tenantkeys-dev-sweep",
@@ -147,6 +153,10 @@ describe("the names of what is made", () => {
       "tenantkeys-dev-application",
       "tenantkeys-dev-archive",
       "tenantkeys-dev-auditor",
+      "tenantkeys-dev-canary",
+      "tenantkeys-dev-canary-caller",
+      "tenantkeys-dev-canary-runner",
+      "tenantkeys-dev-canary-schedule",
       "tenantkeys-dev-guard",
       "tenantkeys-dev-guard-dlq",
       "tenantkeys-dev-guard-events",

@@ -10,13 +10,24 @@ import { until } from "./events.ts";
 
 type AlarmState = "OK" | "ALARM" | "INSUFFICIENT_DATA";
 
+interface AlarmMessage {
+  readonly AlarmName: string;
+  readonly NewStateValue: AlarmState;
+}
+
+interface CallMessage {
+  readonly criticalFindings: readonly string[];
+}
+
 export interface Alarms {
   states(): Promise<Readonly<Record<string, AlarmState | undefined>>>;
   stateOf(id: AlarmId | typeof PAGE_ALARM_ID): Promise<AlarmState | undefined>;
   /** Waits for the next message of an alarm that the topic's queue gets, and takes what comes before it. */
-  nextMessage(): Promise<{ readonly AlarmName: string; readonly NewStateValue: AlarmState }>;
+  nextMessage(): Promise<AlarmMessage>;
   /** Waits for the next message about critical findings that opened, and takes what comes before it. */
-  nextCall(): Promise<{ readonly criticalFindings: readonly string[] }>;
+  nextCall(): Promise<CallMessage>;
+  /** Waits for one of each, in whatever order they come. */
+  nextOfEach(): Promise<{ readonly message: AlarmMessage; readonly call: CallMessage }>;
   /** Takes what is in the queue. @returns how many messages there were */
   drain(): Promise<number>;
   /** As if the alarms' window had passed: what comes next counts alone. */
@@ -52,6 +63,16 @@ export async function alarmsOf(stage: LocalStage): Promise<Alarms> {
     stateOf: async (id) => (await states())[name(id)],
     nextMessage: () => until("a message of an alarm", async () => alarmOf(await take())),
     nextCall: () => until("a message about critical findings", async () => callOf(await take())),
+    nextOfEach() {
+      let message: AlarmMessage | false = false;
+      let call: CallMessage | false = false;
+      return until("a message of an alarm and one about critical findings", async () => {
+        const taken = await take();
+        message ||= alarmOf(taken);
+        call ||= callOf(taken);
+        return message !== false && call !== false && { message, call };
+      });
+    },
     async drain() {
       let taken = 0;
       while ((await take()) !== undefined) taken += 1;
@@ -66,12 +87,12 @@ interface TopicMessage {
   readonly criticalFindings?: readonly string[];
 }
 
-function alarmOf(message: TopicMessage | undefined) {
-  return message?.AlarmName !== undefined && (message as { AlarmName: string; NewStateValue: AlarmState });
+function alarmOf(message: TopicMessage | undefined): AlarmMessage | false {
+  return message?.AlarmName !== undefined && (message as AlarmMessage);
 }
 
-function callOf(message: TopicMessage | undefined) {
-  return message?.criticalFindings !== undefined && (message as { criticalFindings: readonly string[] });
+function callOf(message: TopicMessage | undefined): CallMessage | false {
+  return message?.criticalFindings !== undefined && (message as CallMessage);
 }
 
 async function subscribedQueue(stage: LocalStage): Promise<string> {

@@ -1,11 +1,10 @@
 /** Turns of the deployed sweep schedule, and what the registry then has of it. */
-import { randomUUID } from "node:crypto";
-import { CreateScheduleCommand, GetScheduleCommand, SchedulerClient } from "@aws-sdk/client-scheduler";
 import { GetCommand, UpdateCommand } from "@aws-sdk/lib-dynamodb";
-import { clientConfig, createFindingStore, createPublisher, startRun, systemClock } from "@tenantkeys/aws";
+import { createFindingStore, createPublisher, startRun, systemClock } from "@tenantkeys/aws";
 import { parseTenantId, type RuleId, type StoredFinding, type Sweep, stageNames } from "@tenantkeys/core";
 import type { LocalStage } from "@tenantkeys/local";
 import { until } from "./events.ts";
+import { turnOf } from "./schedules.ts";
 
 /** The one that is under way, or the last. */
 export async function currentSweep(stage: LocalStage): Promise<Sweep | undefined> {
@@ -18,24 +17,8 @@ function currentItem({ settings }: LocalStage) {
 }
 
 /** A turn of the deployed schedule's own target, role and input, now: its own next one is minutes away. */
-export async function turnOfSchedule(stage: LocalStage): Promise<void> {
-  const scheduler = new SchedulerClient(clientConfig({ ...stage.at, credentials: stage.emulator.credentials }));
-  try {
-    const { Target } = await scheduler.send(
-      new GetScheduleCommand({ Name: stageNames(stage.settings.stage).sweepSchedule }),
-    );
-    await scheduler.send(
-      new CreateScheduleCommand({
-        Name: `sweep-now-${randomUUID()}`,
-        ScheduleExpression: `at(${new Date().toISOString().slice(0, 19)})`,
-        FlexibleTimeWindow: { Mode: "OFF" },
-        ActionAfterCompletion: "DELETE",
-        Target,
-      }),
-    );
-  } finally {
-    scheduler.destroy();
-  }
+export function turnOfSchedule(stage: LocalStage): Promise<void> {
+  return turnOf(stage, stageNames(stage.settings.stage).sweepSchedule);
 }
 
 /** As if the stage's interval had passed since the last sweep began. @returns that one */

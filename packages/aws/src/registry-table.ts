@@ -6,7 +6,8 @@
  * `FINDINGS#{tenantId, or -}` / `OPEN#{findingId}` a finding that is open · `…` / `CLOSED#{closedAtMs}#{findingId}` one that is over ·
  * `CHECKS#{tenantId}` / `VERIFIED#{keyName}` when a key was last verified, and what auditors ask of it ·
  * `…` / `USES#{keyName}` how often a key was used, by minute (verification/use-counter.ts).
- * `REPAIR` / `LEDGER` what was repaired without anybody asking.
+ * `REPAIR` / `LEDGER` what was repaired without anybody asking · `CANARY` / `RUN#{startedAtMs}`, `BREACH#{startedAtMs}`
+ * what the canary tried (canary/canary-store.ts).
  */
 import type { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { type DestructionRecord, TENANT_PREFIX, VERIFICATION_PARTITIONS } from "@tenantkeys/core";

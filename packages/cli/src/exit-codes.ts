@@ -15,7 +15,8 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 export const EXIT_CODES_HELP = `Exit codes:
   0   done
   1   failed: something could not be done; the error says what to do next
-  2   there are differences (plan) or findings (verify, repair), isolation is broken (prove), or something was refused
+  2   there are differences (plan) or findings (verify, repair), isolation is broken (prove, canary), or something was
+      refused
   3   nothing worse is known, but not everything could be looked at
   64  the command was used wrongly`;
 

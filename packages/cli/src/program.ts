@@ -5,6 +5,7 @@ import { asTenantKeysError, type Stage } from "@tenantkeys/core";
 import { Command, CommanderError } from "commander";
 import { addAddKey } from "./commands/add-key.ts";
 import { addApprove } from "./commands/approve.ts";
+import { addCanary } from "./commands/canary.ts";
 import { type Act, type ActOutside, addExamples } from "./commands/command.ts";
 import { addFindings } from "./commands/findings.ts";
 import { addGrants } from "./commands/grants.ts";
@@ -134,7 +135,7 @@ async function saying(
 const COMMANDS = [
   ...[addSignUp, addAddKey, addImport, addRotate, addSuspend, addResume],
   ...[addOffboard, addApprove, addHold, addReinstate],
-  ...[addList, addShow, addVerify, addFindings, addSweeps, addPlan, addGrants],
+  ...[addList, addShow, addVerify, addFindings, addSweeps, addCanary, addPlan, addGrants],
   ...[addProbe, addProve, addOutsidePolicy],
   ...[addRepair, addReview, addReplay, addRefused, addReEncrypt],
 ];

@@ -95,6 +95,7 @@ export function fakeOperator(methods: Partial<Operator> = {}): Operator {
     findingHistory: unexpected,
     verifications: async () => [],
     sweeps: unexpected,
+    canaryRuns: unexpected,
     validatePolicies: unexpected,
     close: () => {},
     ...methods,

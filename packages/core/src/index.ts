@@ -48,6 +48,7 @@ export * from "./tenant-record.ts";
 export * from "./trust-policy.ts";
 export * from "./verification/alarms.ts";
 export * from "./verification/asff.ts";
+export * from "./verification/canary-run.ts";
 export * from "./verification/finding.ts";
 export * from "./verification/finding-rules.ts";
 export * from "./verification/finding-text.ts";

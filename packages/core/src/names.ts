@@ -169,7 +169,7 @@ export function stageNames(stage: Stage) {
     canaryFunction: `${prefix}-canary`,
     canarySchedule: `${prefix}-canary-schedule`,
     canaryScheduleRole: `${prefix}-canary-caller`,
-    canaryRole: `${prefix}-canary`,
+    canaryRole: `${prefix}-canary-runner`,
     branchKeyTable: `${prefix}-branch-keys`,
     branchKeyReaderPolicy: `${prefix}-branch-key-reader`,
     branchKeyMakerPolicy: `${prefix}-branch-key-maker`,

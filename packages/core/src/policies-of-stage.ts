@@ -1,10 +1,12 @@
 /** Every policy that a stage's settings would make, for one tenant that stands for all: to be looked at before any is. */
+import { CANARY_TENANTS } from "./canary.ts";
 import { desiredTenantKey } from "./desired-state.ts";
 import { parseKeyArn, parseKeyName, parseTenantId } from "./ids.ts";
 import { tenantPermissionsBoundary } from "./permissions-boundary.ts";
 import { canonicalJson, type PolicyDocument } from "./policy-document.ts";
 import type { StageContext } from "./stage-context.ts";
 import type { StageSettings } from "./stage-settings.ts";
+import { tenantTrustPolicy } from "./trust-policy.ts";
 
 /** `key` and `trust` are policies of a resource, and name principals; the others are an identity's. */
 export type PolicyKind = "key" | "trust" | "role" | "boundary";
@@ -41,8 +43,16 @@ export function policiesOfStage(context: StageContext, settings: StageSettings):
   const boundary = tenantPermissionsBoundary(context, settings);
   return eachOnce([
     ...all,
+    ...trustOfCanary(context),
     { names: ["permissions boundary of tenants' roles"], kind: "boundary", document: boundary },
   ]);
+}
+
+/** Of a shared role's trust policy the canary's statement is a part. */
+function trustOfCanary(context: StageContext): readonly NamedPolicy[] {
+  if (!context.canary || context.roleMode === "session-tag") return [];
+  const document = tenantTrustPolicy(context, CANARY_TENANTS.a);
+  return [{ names: ["trust policy of the role of a tenant of the canary's"], kind: "trust", document }];
 }
 
 function eachOnce(policies: readonly NamedPolicy[]): readonly NamedPolicy[] {

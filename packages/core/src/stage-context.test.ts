@@ -11,7 +11,7 @@ test("a stage's context names its own roles and boundary, and the settings' appl
     provisionerRoleArn: "arn:aws:iam::111122223333:role/tenantkeys/tenantkeys-dev-provisioner",
     auditorRoleArn: "arn:aws:iam::111122223333:role/tenantkeys/tenantkeys-dev-auditor",
     canary: true,
-    canaryRoleArn: "arn:aws:iam::111122223333:role/tenantkeys/tenantkeys-dev-canary",
+    canaryRoleArn: "arn:aws:iam::111122223333:role/tenantkeys/tenantkeys-dev-canary-runner",
     sharedTenantRoleArn: "arn:aws:iam::111122223333:role/tenantkeys/tenantkeys-dev-tenant",
     tenantBoundaryArn: "arn:aws:iam::111122223333:policy/tenantkeys/tenantkeys-dev-tenant-boundary",
     applicationRoleArns: ["arn:aws:iam::111122223333:role/app/acme-web"],

@@ -124,10 +124,10 @@ test.each([undefined, null, 3, "dev", []])("settings that aren't an object are r
 });
 
 test("application role ARNs that a trust policy of 2,048 characters can't hold are refused, and all that pass fit", () => {
-  const longest = longRoleArns(5, 281);
+  const longest = longRoleArns(5, 280);
   const context = exampleContext({ applicationRoleArns: longest });
   expect(characters(tenantTrustPolicy(context, parseTenantId("t".repeat(36))))).toBeLessThanOrEqual(2048);
-  expect(refusal({ ...LEAST, applicationRoleArns: longRoleArns(5, 282) })).toContain("applicationRoleArns");
+  expect(refusal({ ...LEAST, applicationRoleArns: longRoleArns(5, 281) })).toContain("applicationRoleArns");
   expect(refusal({ ...LEAST, applicationRoleArns: longRoleArns(3, 607) })).toContain("a trust policy holds them");
 });
 

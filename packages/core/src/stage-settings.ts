@@ -17,8 +17,8 @@ import { workerSettings } from "./worker-settings.ts";
 const ROLE_MODES = ["per-tenant", "session-tag"] as const;
 export type RoleMode = (typeof ROLE_MODES)[number];
 
-/** The rest of a trust policy takes 640 of its 2,048 characters, with five ARNs and both statements of a shared role. */
-const APPLICATION_ROLE_ARN_CHARACTERS_MAX = 1_408;
+/** The rest of a trust policy takes 647 of its 2,048 characters, with five ARNs and both statements of a shared role. */
+const APPLICATION_ROLE_ARN_CHARACTERS_MAX = 1_401;
 /** The rest of the permissions boundary takes less than 850 of a managed policy's 6,144 characters. */
 const TENANT_DATA_ACTION_CHARACTERS_MAX = 5_250;
 

@@ -30,7 +30,7 @@ test("only the canary's role may become the role of a tenant of the canary's", (
   expect(tenantTrustPolicy(exampleContext(), CANARY_TENANTS.a).Statement).toEqual([
     {
       ...ofApplication,
-      Principal: { AWS: ["arn:aws:iam::111122223333:role/tenantkeys/tenantkeys-dev-canary"] },
+      Principal: { AWS: ["arn:aws:iam::111122223333:role/tenantkeys/tenantkeys-dev-canary-runner"] },
       Condition: { StringEquals: { "aws:RequestTag/tenant": "tenantkeys-canary-a" } },
     },
   ]);
@@ -42,7 +42,7 @@ test("the canary may become the shared role for its two tenants and no other, wh
     {
       Sid: "AssumeForItsTenantsOnly",
       Effect: "Allow",
-      Principal: { AWS: ["arn:aws:iam::111122223333:role/tenantkeys/tenantkeys-dev-canary"] },
+      Principal: { AWS: ["arn:aws:iam::111122223333:role/tenantkeys/tenantkeys-dev-canary-runner"] },
       Action: ["sts:AssumeRole", "sts:TagSession"],
       Condition: {
         StringEquals: { "aws:RequestTag/tenant": ["tenantkeys-canary-a", "tenantkeys-canary-b"] },
@@ -73,7 +73,7 @@ test("a session of the shared role carries one tenant's tag and no other tag", (
 });
 
 test("five application roles with the longest ARNs that the settings take fit 2,048 characters", () => {
-  const context = exampleContext({ stage: "s".repeat(20), applicationRoleArns: longRoleArns(5, 281) });
+  const context = exampleContext({ stage: "s".repeat(20), applicationRoleArns: longRoleArns(5, 280) });
   const size = characters(tenantTrustPolicy(context, parseTenantId("t".repeat(36))));
   expect(size).toBeLessThanOrEqual(2_048);
   expect(characters(sharedTrustPolicy(context))).toBeLessThanOrEqual(2_048);

@@ -1,5 +1,13 @@
 /** What an operator has to do with verification: looking now, and what was found. */
-import { type KeyName, type StoredFinding, type Sweep, stageNames, type TenantId } from "@tenantkeys/core";
+import {
+  type CanaryRun,
+  type KeyName,
+  type StoredFinding,
+  type Sweep,
+  stageNames,
+  type TenantId,
+} from "@tenantkeys/core";
+import { createCanaryStore } from "../canary/canary-store.ts";
 import type { ClientOptions } from "../clients.ts";
 import type { ClientsByRegion } from "../clients-by-region.ts";
 import type { Run } from "../run.ts";
@@ -29,6 +37,8 @@ export interface OperatorVerification {
   verifications(run: Run, tenantId: TenantId): Promise<readonly VerificationStatus[]>;
   /** @param limit of those that have ended */
   sweeps(run: Run, limit: number): Promise<Sweeps>;
+  /** The canary's runs, newest first: the latest, or those that were breached, whenever. */
+  canaryRuns(run: Run, which: "runs" | "breaches", limit: number): Promise<readonly CanaryRun[]>;
 }
 
 export interface Sweeps {
@@ -52,7 +62,9 @@ export function createOperatorVerification(
   const quota = createQuotaShare(settings.sweepQuotaShare, settings.verifyConcurrency, 1);
   const base = createVerifyPorts({ ...deployed, clients, auditor, quota });
   const { findings, statuses } = base;
-  const sweeps = createSweepStore(clients.documents, stageNames(settings.stage).registryTable);
+  const { registryTable } = stageNames(settings.stage);
+  const sweeps = createSweepStore(clients.documents, registryTable);
+  const canary = createCanaryStore(clients, registryTable);
   const securityHub = createSecurityHub(options, settings);
   const accessAnalyzer = createAccessAnalyzer(options, settings);
   const ports = {
@@ -75,6 +87,7 @@ export function createOperatorVerification(
         const [current, ended] = await Promise.all([sweeps.current(run), sweeps.ended(run, limit)]);
         return { current, ended };
       },
+      canaryRuns: (run, which, limit) => canary.list(run, which, limit),
     },
     close() {
       for (const client of [securityHub, accessAnalyzer]) client?.destroy();

@@ -40,6 +40,8 @@ test("each policy is validated as what it is: a key's without a resource type, a
     ["RESOURCE_POLICY", undefined],
     ["RESOURCE_POLICY", "AWS::IAM::AssumeRolePolicyDocument"],
     ["IDENTITY_POLICY", undefined],
+    // Of a tenant of the canary's.
+    ["RESOURCE_POLICY", "AWS::IAM::AssumeRolePolicyDocument"],
     ["IDENTITY_POLICY", undefined],
   ]);
   expect(bodies.map(({ policyDocument }) => policyDocument)).toEqual(

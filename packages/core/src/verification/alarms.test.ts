@@ -14,11 +14,14 @@ import {
 
 const STAGE = "dev" as Stage;
 const DAY_SECONDS = 86_400;
+const SETTINGS = { stage: STAGE, sweepIntervalMinutes: 60, canary: true, canaryIntervalMinutes: 15 };
 const of = (id: AlarmId, sweepIntervalMinutes = 60) =>
-  alarmDefinitions({ stage: STAGE, sweepIntervalMinutes }).find((alarm) => alarm.id === id);
+  alarmDefinitions({ ...SETTINGS, sweepIntervalMinutes }).find((alarm) => alarm.id === id);
 
 describe("the alarms of a stage", () => {
   test.each([
+    ["canary-breach", "CanaryBreaches"],
+    ["canary-failing", "CanaryFailures"],
     ["unintended-deletions", "UnintendedDeletions"],
     ["critical-findings", "FindingsCritical"],
     ["could-not-verify", "CouldNotVerify"],
@@ -89,20 +92,23 @@ describe("the alarms of a stage", () => {
     expect(of(id)).toMatchObject({ ...metric, comparison: "GreaterThanThreshold", threshold });
   });
 
-  test.each(["provision", "review", "sweep", "verify"] as const)("count each error of the function %s", (which) => {
-    expect(of(`function-errors-${which}`)).toMatchObject({
-      namespace: "AWS/Lambda",
-      metricName: "Errors",
-      dimensions: { FunctionName: `tenantkeys-dev-${which}` },
-      statistic: "Sum",
-      threshold: 0,
-      missingData: "notBreaching",
-    });
-  });
+  test.each(["provision", "review", "sweep", "verify", "canary"] as const)(
+    "count each error of the function %s",
+    (which) => {
+      expect(of(`function-errors-${which}`)).toMatchObject({
+        namespace: "AWS/Lambda",
+        metricName: "Errors",
+        dimensions: { FunctionName: `tenantkeys-dev-${which}` },
+        statistic: "Sum",
+        threshold: 0,
+        missingData: "notBreaching",
+      });
+    },
+  );
 
   test("name no tenant: their dimensions are the stage, a queue or a function", () => {
     const names = Object.values(stageNames(STAGE)) as string[];
-    for (const { dimensions } of alarmDefinitions({ stage: STAGE, sweepIntervalMinutes: 60 })) {
+    for (const { dimensions } of alarmDefinitions(SETTINGS)) {
       for (const [dimension, value] of Object.entries(dimensions)) {
         expect(dimension === "Stage" ? [STAGE] : names).toContain(value);
       }
@@ -141,13 +147,42 @@ describe("the alarm on a missing sweep", () => {
   });
 });
 
+test.each([
+  [5, 300, 4],
+  [15, 300, 8],
+  [1_440, 3_600, 49],
+])(
+  "the alarm on a missing run of the canary, every %i min, looks back over two turns and ten minutes",
+  (interval, ...window) => {
+    const alarm = alarmDefinitions({ ...SETTINGS, canaryIntervalMinutes: interval }).find(
+      ({ id }) => id === "canary-overdue",
+    );
+    expect(alarm).toMatchObject({ metricName: "CanaryCompleted", missingData: "breaching", threshold: 1 });
+    expect([alarm?.periodSeconds, alarm?.evaluationPeriods]).toEqual(window);
+  },
+);
+
+test("a stage without the canary has none of its alarms, and isn't paged for it", () => {
+  const without = { ...SETTINGS, canary: false };
+  const ids = alarmDefinitions(without).map(({ id }) => id);
+  expect(ALARM_IDS.filter((id) => !ids.includes(id))).toEqual([
+    "canary-breach",
+    "canary-overdue",
+    "canary-failing",
+    "function-errors-canary",
+  ]);
+  expect(pageRule(without)).not.toContain("canary");
+});
+
 describe("the page", () => {
   test("rings for what loses or opens a tenant's data, or hides whether it does, and for nothing else", () => {
     expect(ALARM_IDS.filter((id) => ALARMS[id].pages)).toEqual([
+      "canary-breach",
       "unintended-deletions",
       "critical-findings",
       "could-not-verify",
       "sweep-overdue",
+      "canary-overdue",
       "dead-letters-provisioning",
       "dead-letters-sign-ups",
       "dead-letters-verification",
@@ -156,10 +191,10 @@ describe("the page", () => {
   });
 
   test("is a rule over exactly those, within CloudWatch's 10,240 characters and 100 alarms", () => {
-    const rule = pageRule("s".repeat(20) as Stage);
+    const rule = pageRule({ ...SETTINGS, stage: "s".repeat(20) as Stage });
     expect(rule.length).toBeLessThanOrEqual(10_240);
-    expect(pageRule(STAGE).split(" OR ")).toHaveLength(8);
-    expect(pageRule(STAGE)).toMatch(/^ALARM\("tenantkeys-dev-unintended-deletions"\) OR ALARM\(/);
+    expect(pageRule(SETTINGS).split(" OR ")).toHaveLength(10);
+    expect(pageRule(SETTINGS)).toMatch(/^ALARM\("tenantkeys-dev-canary-breach"\) OR ALARM\(/);
   });
 });
 

@@ -5,7 +5,9 @@
 import type { Stage } from "../ids.ts";
 import { stageNames } from "../names.ts";
 import type { StageSettings } from "../stage-settings.ts";
+import { canaryOverdueMinutes } from "./canary-run.ts";
 import {
+  CANARY_METRICS,
   FINDINGS_METRICS,
   metricNamespace,
   PROVISIONING_METRICS,
@@ -27,10 +29,16 @@ interface AlarmText {
 }
 
 export const ALARMS = {
+  "canary-breach": { says: "The canary could do what it must be refused: tenants aren't kept apart.", pages: true },
   "unintended-deletions": { says: "A key is scheduled for deletion that nobody offboarded.", pages: true },
   "critical-findings": { says: "Findings of severity critical are open.", pages: true },
   "could-not-verify": { says: "Something could not be verified.", pages: true },
   "sweep-overdue": { says: "No sweep has ended for more than two intervals.", pages: true },
+  "canary-overdue": { says: "The canary hasn't shown for two turns that tenants are kept apart.", pages: true },
+  "canary-failing": {
+    says: "Attempts of the canary were left without an answer, or its own use failed.",
+    pages: false,
+  },
   "overdue-rotations": { says: "A key should have been rotated, and KMS shows no rotation.", pages: false },
   "reads-denied": { says: "AWS refused reads of the last sweep.", pages: false },
   "provisioning-failures": { says: "An event was refused or given up.", pages: false },
@@ -50,6 +58,7 @@ export const ALARMS = {
   "function-errors-review": failing("The review function fails or runs into its time-out."),
   "function-errors-sweep": failing("The sweep function fails or runs into its time-out."),
   "function-errors-verify": failing("The verify function fails or runs into its time-out."),
+  "function-errors-canary": failing("The canary fails or runs into its time-out."),
 } as const satisfies Readonly<Record<string, AlarmText>>;
 
 export type AlarmId = keyof typeof ALARMS;
@@ -104,17 +113,28 @@ export function alarmDescription(id: AlarmId): string {
   return `${ALARMS[id].says} What to do: docs/runbook.md#${runbookHeading(id)}`;
 }
 
-/** Every metric alarm of a stage, in the order of the table. */
-export function alarmDefinitions(
-  settings: Pick<StageSettings, "stage" | "sweepIntervalMinutes">,
-): readonly AlarmDefinition[] {
+type AlarmSettings = Pick<StageSettings, "stage" | "sweepIntervalMinutes" | "canary" | "canaryIntervalMinutes">;
+
+/** Every metric alarm of a stage, in the order of the table: those of the canary where it runs. */
+export function alarmDefinitions(settings: AlarmSettings): readonly AlarmDefinition[] {
   const { stage } = settings;
   const names = stageNames(stage);
   const definitions: Readonly<Record<AlarmId, Omit<AlarmDefinition, "id">>> = {
+    "canary-breach": lastKnown(stage, CANARY_METRICS.canaryBreaches),
     "unintended-deletions": lastKnown(stage, VERIFICATION_METRICS.unintendedDeletions),
     "critical-findings": lastKnown(stage, FINDINGS_METRICS.critical),
     "could-not-verify": lastKnown(stage, VERIFICATION_METRICS.couldNotVerify),
-    "sweep-overdue": sweepOverdue(settings),
+    "sweep-overdue": overdue(
+      stage,
+      VERIFICATION_METRICS.sweepCompleted,
+      2 * settings.sweepIntervalMinutes + SWEEP_SLACK_MINUTES,
+    ),
+    "canary-overdue": overdue(
+      stage,
+      CANARY_METRICS.canaryCompleted,
+      canaryOverdueMinutes(settings.canaryIntervalMinutes),
+    ),
+    "canary-failing": lastKnown(stage, CANARY_METRICS.canaryFailures),
     "overdue-rotations": lastKnown(stage, VERIFICATION_METRICS.overdueRotations),
     "reads-denied": lastKnown(stage, VERIFICATION_METRICS.readsDenied),
     "provisioning-failures": { ...counted, ...ours(stage, PROVISIONING_METRICS.provisioningFailed) },
@@ -140,14 +160,21 @@ export function alarmDefinitions(
     "function-errors-review": errors(names.reviewFunction),
     "function-errors-sweep": errors(names.sweepFunction),
     "function-errors-verify": errors(names.verifyFunction),
+    "function-errors-canary": errors(names.canaryFunction),
   };
-  return ALARM_IDS.map((id) => ({ id, ...definitions[id] }));
+  return alarmIdsOf(settings).map((id) => ({ id, ...definitions[id] }));
+}
+
+const OF_CANARY: readonly AlarmId[] = ["canary-breach", "canary-overdue", "canary-failing", "function-errors-canary"];
+
+function alarmIdsOf({ canary }: Pick<StageSettings, "canary">): readonly AlarmId[] {
+  return ALARM_IDS.filter((id) => canary || !OF_CANARY.includes(id));
 }
 
 /** https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html */
-export function pageRule(stage: Stage): string {
-  const paging = ALARM_IDS.filter((id) => ALARMS[id].pages);
-  return paging.map((id) => `ALARM("${alarmName(stage, id)}")`).join(" OR ");
+export function pageRule(settings: Pick<StageSettings, "stage" | "canary">): string {
+  const paging = alarmIdsOf(settings).filter((id) => ALARMS[id].pages);
+  return paging.map((id) => `ALARM("${alarmName(settings.stage, id)}")`).join(" OR ");
 }
 
 function old(says: string) {
@@ -191,19 +218,16 @@ function lastKnown(stage: Stage, metricName: string): Omit<AlarmDefinition, "id"
 }
 
 /**
- * In alarm where every period of the time is without a completed sweep. CloudWatch looks back a day with periods under an
- * hour, and seven days with longer ones.
+ * In alarm where every period of the time is without a completed sweep, or run of the canary. CloudWatch looks back a day
+ * with periods under an hour, and seven days with longer ones.
  * https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
  */
-function sweepOverdue({
-  stage,
-  sweepIntervalMinutes,
-}: Pick<StageSettings, "stage" | "sweepIntervalMinutes">): Omit<AlarmDefinition, "id"> {
-  const seconds = (2 * sweepIntervalMinutes + SWEEP_SLACK_MINUTES) * MINUTE_SECONDS;
+function overdue(stage: Stage, metricName: string, minutes: number): Omit<AlarmDefinition, "id"> {
+  const seconds = minutes * MINUTE_SECONDS;
   const periodSeconds = seconds <= DAY_SECONDS ? FIVE_MINUTES_SECONDS : HOUR_SECONDS;
   return {
     ...counted,
-    ...ours(stage, VERIFICATION_METRICS.sweepCompleted),
+    ...ours(stage, metricName),
     periodSeconds,
     evaluationPeriods: Math.ceil(seconds / periodSeconds),
     comparison: "LessThanThreshold",

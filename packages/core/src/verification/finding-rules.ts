@@ -170,6 +170,11 @@ export const FINDING_RULES = {
     securityHubControl: "KMS.5",
   },
   "unusual-use": { severity: "high", says: "was used as its profile doesn't expect", repairer: "none" },
+  "canary-breach": {
+    severity: "critical",
+    says: "could be used or taken on by somebody who must be refused, as the canary tried",
+    repairer: "none",
+  },
   "could-not-verify": { severity: "high", says: "could not be verified", repairer: "none" },
   "sweep-overdue": { severity: "high", says: "hasn't ended for longer than it should take", repairer: "none" },
   "sweep-incomplete": { severity: "high", says: "ended without looking at everything", repairer: "none" },

@@ -40,6 +40,16 @@ export const VERIFICATION_METRICS = {
   tenantsVerified: "TenantsVerified",
 } as const;
 
+/** What the canary puts after a run. */
+export const CANARY_METRICS = {
+  /** Attempts that worked and must be refused. Zero only after a run that tried everything. */
+  canaryBreaches: "CanaryBreaches",
+  /** Attempts that AWS answered with neither yes nor no, and own uses that it refused. */
+  canaryFailures: "CanaryFailures",
+  /** 1 for a run in which every attempt was answered, so that a missing one is missing data. */
+  canaryCompleted: "CanaryCompleted",
+} as const;
+
 /** What the worker writes into its log in CloudWatch's embedded metric format. */
 export const PROVISIONING_METRICS = {
   /** 1 for each event that was refused or given up to the dead-letter queue. */

@@ -66,6 +66,7 @@ export const REPAIR_ACTIONS: Readonly<Record<RuleId, readonly RepairActionKind[]
   "stage-mismatch": [],
   "public-access": PUT_KEY_POLICY,
   "unusual-use": [],
+  "canary-breach": [],
   "could-not-verify": [],
   "sweep-overdue": [],
   "sweep-incomplete": [],

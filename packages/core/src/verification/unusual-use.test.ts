@@ -236,7 +236,7 @@ test("what uses a key is told from what changes it", () => {
 
 describe("a key of the canary's", () => {
   const ofCanary = expected({ useSourceCidrs: ["198.0.0.0/8"], usesPerMinuteMax: 1 }, { tenantId: CANARY_TENANTS.b });
-  const CANARY = session("tenantkeys-dev-canary", "/tenantkeys/");
+  const CANARY = session("tenantkeys-dev-canary-runner", "/tenantkeys/");
 
   test("is used as usual, however often and from wherever, and by whomever AWS refuses it", () => {
     const owner = session("tk-dev-tenantkeys-canary-b", "/tenantkeys/dev/");

@@ -754,6 +754,7 @@ test("a rule is either a tenant key's or is judged elsewhere", () => {
     "orphan-role",
     "public-access",
     "unusual-use",
+    "canary-breach",
     "sweep-overdue",
     "sweep-incomplete",
     "region-not-covered",
