@@ -21,7 +21,7 @@ import { functionCredentials } from "../support/provisioner.ts";
 import { turnOf } from "../support/schedules.ts";
 import { outcome } from "../support/sessions.ts";
 import { sharedStage } from "../support/shared-stage.ts";
-import { openFindings } from "../support/sweeps.ts";
+import { openFindings, sweepFromSchedule, wrongByTenant } from "../support/sweeps.ts";
 
 const { a: A, b: B } = CANARY_TENANTS;
 
@@ -75,6 +75,11 @@ describe("where each tenant has a role of its own", () => {
     expect(await alarms.stateOf("canary-failing")).toBe("OK");
     const { exitCode, stdout } = await tenantkeys(stage, operator, ["canary", "--json"]);
     expect({ exitCode, state: JSON.parse(stdout).runs[0].state }).toEqual({ exitCode: 0, state: "passed" });
+  });
+
+  it("has tenants of whom verification finds that they are as declared", async () => {
+    await sweepFromSchedule(stage);
+    expect(await wrongByTenant(stage)).toEqual({});
   });
 
   it("pages for a key of its own that lets in the other tenant, and is quiet once that is taken back", async () => {
@@ -135,6 +140,8 @@ describe("where tenants share a role", () => {
     const run = await turn(stage);
     expect(unexpected(run)).toEqual([]);
     expect(run.state).toBe("passed");
+    await sweepFromSchedule(stage);
+    expect(await wrongByTenant(stage)).toEqual({});
   });
 
   it("sees a role that may be taken on as any tenant, and as none", async () => {
