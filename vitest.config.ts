@@ -29,7 +29,7 @@ export default defineConfig({
           ],
         },
       },
-      { test: { name: "oracle", include: ORACLE_TESTS, testTimeout: 300_000 } },
+      { test: { name: "oracle", include: ORACLE_TESTS, maxWorkers: 2, testTimeout: 300_000 } },
       { test: { name: "sim", include: ["test/sim/**/*.test.ts"], testTimeout: 600_000, hookTimeout: 900_000 } },
       { test: { name: "infra", include: ["test/infra/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 240_000 } },
       {

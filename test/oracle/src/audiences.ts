@@ -17,6 +17,8 @@ import {
   tenantPrincipalArn,
 } from "@tenantkeys/core";
 
+import { JOB_ROLE } from "./requests.ts";
+
 type ProfileInput = NonNullable<StageSettingsInput["profiles"]>[string];
 
 /** Each answers another question; together they use every field that a key policy depends on. */
@@ -38,6 +40,13 @@ const PROFILES: Readonly<Record<string, ProfileInput>> = {
   HMAC: { keySpec: "HMAC_256" },
   signing: { keySpec: "ECC_NIST_P256", deletionWindowDays: 7 },
   replicas: { replicaRegions: ["eu-central-1"], viaServices: ["s3"], serviceGrants: true },
+  jobs: { jobRoleArns: [JOB_ROLE] },
+  "jobs that only decrypt": {
+    jobRoleArns: [JOB_ROLE, "arn:aws:iam::111122223333:role/jobs/weekly"],
+    actions: "decrypt-only",
+    strictEncryptionContext: true,
+  },
+  "jobs and grants for services": { jobRoleArns: [JOB_ROLE], serviceGrants: true },
   "imported material": { origin: "EXTERNAL" },
 };
 

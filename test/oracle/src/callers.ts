@@ -4,6 +4,7 @@
  */
 import type { KeyAudience } from "@tenantkeys/core";
 import type { ConditionKeys } from "./engine.ts";
+import { JOB_ROLE } from "./requests.ts";
 
 /** Whom a key's policy means, or nobody that it means. */
 export type CallerKind = "tenant" | "outside" | "provisioner" | "auditor" | "administrator" | "root" | "stranger";
@@ -51,6 +52,7 @@ export function callersOf({ context, profile, principalArn, tenantId }: KeyAudie
     session("the auditor", "auditor", context.auditorRoleArn),
     ...administrators.map((arn) => session("an administrator", "administrator", arn)),
     session("an administrator of another profile", "stranger", role("people/Intern")),
+    session("a job", "stranger", JOB_ROLE),
     session("any role of the account", "stranger", role("AnyRole")),
     user("a user of the account", `arn:aws:iam::${OUR_ACCOUNT}:user/alice`),
     federated("a federated user of the account"),

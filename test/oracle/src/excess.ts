@@ -47,8 +47,7 @@ export interface ExcessSearch {
 
 export function excessSearch(audience: KeyAudience): ExcessSearch {
   const callers = callersOf(audience);
-  const service = audience.profile.viaServices[0] ?? "s3";
-  const circumstances = new Map(KEY_ACTIONS.map((action) => [action, circumstancesOf(service, action)]));
+  const circumstances = new Map(KEY_ACTIONS.map((action) => [action, circumstancesOf(audience, action)]));
   const narrow = narrowing(callers);
   const harmless = new Set<string>();
 

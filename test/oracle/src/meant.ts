@@ -9,6 +9,7 @@ import {
   DEPART_ACTIONS,
   DESCRIBE_ACTIONS,
   DISCARD_ACTIONS,
+  jobGrantOperations,
   type KeyAudience,
   RECOVER_ACTIONS,
   SERVICE_GRANT_ACTIONS,
@@ -28,7 +29,7 @@ export interface Attempt {
 export function isMeantAtMost(audience: KeyAudience, { kind, action, circumstances }: Attempt): boolean {
   switch (kind) {
     case "tenant":
-      return isUse(audience, action, circumstances) || isGrantForService(audience, action, circumstances);
+      return isUse(audience, action, circumstances) || isGrant(audience, action, circumstances);
     case "outside":
       return isUse(audience, action, circumstances);
     case "provisioner":
@@ -57,6 +58,22 @@ function isUse({ context, tenantId, profile }: KeyAudience, action: string, how:
   if ((DESCRIBE_ACTIONS as readonly string[]).includes(action)) return true;
   if (profile.strictEncryptionContext && how.contextTenant !== tenantId) return false;
   return comesThrough(profile, context.region, how);
+}
+
+function isGrant(audience: KeyAudience, action: string, how: Circumstances): boolean {
+  return isGrantForService(audience, action, how) || (action === "kms:CreateGrant" && isGrantToJob(audience, how));
+}
+
+/** docs/job-grants.md, "Who refuses what". */
+function isGrantToJob(
+  { tenantId, profile, principalArn }: KeyAudience,
+  { contextTenant, grant }: Circumstances,
+): boolean {
+  if (grant === undefined || contextTenant !== tenantId || grant.retiring !== principalArn) return false;
+  const lent = jobGrantOperations(profile);
+  return (
+    profile.jobRoleArns.some((arn) => arn === grant.grantee) && grant.operations.every((one) => lent.includes(one))
+  );
 }
 
 function isGrantForService({ context, profile }: KeyAudience, action: string, how: Circumstances): boolean {

@@ -28,6 +28,7 @@ const STRANGERS = [
   "arn:aws:iam::999988887777:root",
   "arn:aws-cn:iam::111122223333:root",
   `${ARN}/AnyRole`,
+  `${ARN}/jobs/nightly`,
   `${ARN}/*`,
   `${ARN}/tenantkeys/dev/*`,
   `${ARN}/tenantkeys/dev/tk-dev-acm?`,
@@ -140,6 +141,9 @@ export const KEYS = [
   "kms:EncryptionContextKeys",
   "kms:GrantIsForAWSResource",
   "kms:GrantOperations",
+  "kms:GrantConstraintType",
+  "kms:GranteePrincipal",
+  "kms:RetiringPrincipal",
   "no:SuchKey",
 ];
 export const VALUES: readonly unknown[] = [
@@ -166,6 +170,10 @@ export const VALUES: readonly unknown[] = [
   "${kms:EncryptionContext:tenant}",
   "${aws:PrincipalArn}",
   "tenant",
+  "Decrypt",
+  "CreateGrant",
+  "EncryptionContextSubset",
+  `${ARN}/jobs/nightly`,
   ...OUR_ROLES,
   ...TENANT_ROLES,
   `${ARN}/*`,
