@@ -5,7 +5,7 @@ const E2E_TESTS = ["test/e2e/**/*.e2e.test.ts"];
 /** Each keeps a core busy for some seconds: apart from the unit tests, which are to be quick. */
 const ORACLE_TESTS = ["test/oracle/**/*.oracle.test.ts"];
 
-/** Each project is run by name from test/run.ts. Emulator tests run file by file, beside the simulation. */
+/** Each project is run by name from test/run.ts. Emulator tests run file by file, beside the simulation and the oracle. */
 export default defineConfig({
   test: {
     projects: [
@@ -29,7 +29,7 @@ export default defineConfig({
           ],
         },
       },
-      { test: { name: "oracle", include: ORACLE_TESTS, maxWorkers: 2, testTimeout: 300_000 } },
+      { test: { name: "oracle", include: ORACLE_TESTS, fileParallelism: false, testTimeout: 300_000 } },
       { test: { name: "sim", include: ["test/sim/**/*.test.ts"], testTimeout: 600_000, hookTimeout: 900_000 } },
       { test: { name: "infra", include: ["test/infra/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 240_000 } },
       {

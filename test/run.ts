@@ -1,6 +1,6 @@
 /**
  * `npm test`: every check of the project, one after another, and a closing line `N passed, N failed`. A check that fails
- * doesn't stop the others. Two that keep one core each busy run side by side. `npm test -- unit lint` runs only the checks named.
+ * doesn't stop the others. Some that keep one core each busy run side by side. `npm test -- unit lint` runs only the checks named.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -26,14 +26,14 @@ const CHECKS: readonly Check[] = [
   command("lint", "biome", ["check", "--error-on-warnings"]),
   command("dead-code", "knip", []),
   vitest("unit"),
-  vitest("oracle"),
   vitest("infra"),
   vitest("sim"),
+  vitest("oracle"),
   vitest("emulator"),
   vitest("e2e"),
 ];
-/** A simulation is one busy process, and so is the local AWS. */
-const BESIDE_EACH_OTHER: readonly string[] = ["sim", "emulator"];
+/** Two lanes beside each other, the checks of each in turn: all of them are one busy process, as the local AWS is. */
+const LANES: readonly (readonly string[])[] = [["sim", "oracle"], ["emulator"]];
 
 function command(name: string, program: string, args: readonly string[]): Check {
   return {
@@ -77,12 +77,13 @@ function chosen(names: readonly string[]): readonly Check[] {
   throw new Error(`no check is named "${unknown}"; there are: ${CHECKS.map((check) => check.name).join(", ")}`);
 }
 
-/** One check after another, but for those that run side by side. */
-function inTurn(checks: readonly Check[]): readonly (readonly Check[])[] {
-  const beside = checks.filter(({ name }) => BESIDE_EACH_OTHER.includes(name));
+/** One group after another; the lanes of a group run side by side. */
+function inTurn(checks: readonly Check[]): readonly (readonly (readonly Check[])[])[] {
+  const lanes = LANES.map((names) => checks.filter(({ name }) => names.includes(name)));
+  const inLanes = lanes.flat();
   return checks.flatMap((check) => {
-    if (!beside.includes(check)) return [[check]];
-    return check === beside[0] ? [beside] : [];
+    if (!inLanes.includes(check)) return [[[check]]];
+    return check === inLanes[0] ? [lanes] : [];
   });
 }
 
@@ -97,16 +98,20 @@ async function main(names: readonly string[]): Promise<number> {
   const reports = mkdtempSync(join(tmpdir(), "tenantkeys-test-"));
   const total = { passed: 0, failed: 0 };
   const lines: string[] = [];
-  for (const together of inTurn(checks)) {
-    console.log(`\n== ${together.map(({ name }) => name).join(" and ")}`);
+  const runOne = async ({ name, run }: Check) => {
     const startedAtMs = Date.now();
+    const { passed, failed } = await run(reports);
+    total.passed += passed;
+    total.failed += failed;
+    const seconds = ((Date.now() - startedAtMs) / 1000).toFixed(0);
+    lines.push(`${name.padEnd(12)} ${passed} passed, ${failed} failed, ${seconds} s`);
+  };
+  for (const group of inTurn(checks)) {
+    const names = group.map((lane) => lane.map(({ name }) => name).join(", "));
+    console.log(`\n== ${names.filter((lane) => lane !== "").join(" beside ")}`);
     await Promise.all(
-      together.map(async ({ name, run }) => {
-        const { passed, failed } = await run(reports);
-        total.passed += passed;
-        total.failed += failed;
-        const seconds = ((Date.now() - startedAtMs) / 1000).toFixed(0);
-        lines.push(`${name.padEnd(12)} ${passed} passed, ${failed} failed, ${seconds} s`);
+      group.map(async (lane) => {
+        for (const check of lane) await runOne(check);
       }),
     );
   }
