@@ -50,6 +50,7 @@ export function callersOf({ context, profile, principalArn, tenantId }: KeyAudie
     ...context.applicationRoleArns.map((arn) => session("the application", "stranger", arn)),
     session("the provisioner", "provisioner", context.provisionerRoleArn),
     session("the auditor", "auditor", context.auditorRoleArn),
+    session("the canary", "stranger", context.canaryRoleArn),
     ...administrators.map((arn) => session("an administrator", "administrator", arn)),
     session("an administrator of another profile", "stranger", role("people/Intern")),
     session("a job", "stranger", JOB_ROLE),

@@ -3,6 +3,7 @@
  * take on the role in the same sessions.
  */
 import {
+  CANARY_TENANT_IDS,
   type InspectedRole,
   type PolicyDocument,
   type RoleMode,
@@ -24,6 +25,7 @@ const TAGS: readonly Readonly<Record<string, string>>[] = [
   { tenant: "" },
   { tenant: "acme" },
   { tenant: "globex" },
+  ...CANARY_TENANT_IDS.slice(0, 1).map((tenant) => ({ tenant })),
   { tenant: "acme", role: "admin" },
   { role: "admin" },
 ];
@@ -32,6 +34,7 @@ const ACTIONS = ["sts:AssumeRole", "sts:TagSession", "sts:AssumeRoleWithSAML"];
 const CALLERS = new Set([
   "another tenant",
   "the application",
+  "the canary",
   "the provisioner",
   "any role of the account",
   "a user of the account",
