@@ -17,6 +17,7 @@ import { type Alarms, alarmsOf } from "../support/alarms.ts";
 import { operatorCredentials, tenantkeys } from "../support/command-line.ts";
 import { driftBench, driftedKey, putKeyPolicy } from "../support/drifts/index.ts";
 import { publish, signUpEnvelope, until, untilActive } from "../support/events.ts";
+import { proverCredentials } from "../support/proofs.ts";
 import { functionCredentials } from "../support/provisioner.ts";
 import { turnOf } from "../support/schedules.ts";
 import { outcome } from "../support/sessions.ts";
@@ -82,6 +83,12 @@ describe("where each tenant has a role of its own", () => {
     expect(await wrongByTenant(stage)).toEqual({});
   });
 
+  it("has tenants of whom the proof says that nobody else gets in, though no application can try as them", async () => {
+    const { exitCode, stdout } = await tenantkeys(stage, await proverCredentials(stage), ["prove", "--live"]);
+    expect({ exitCode, stdout }).toMatchObject({ exitCode: 0 });
+    expect(stdout).toContain("3 tenants with 3 keys: 3 contained, 0 broken, 0 not proven");
+  });
+
   it("pages for a key of its own that lets in the other tenant, and is quiet once that is taken back", async () => {
     const { keyArn, desired } = await driftedKey(stage, await untilActive(stage, B));
     const Principal = { AWS: tenantRoleArn(stage.accountId, stage.context.stage, A) };
@@ -142,6 +149,8 @@ describe("where tenants share a role", () => {
     expect(run.state).toBe("passed");
     await sweepFromSchedule(stage);
     expect(await wrongByTenant(stage)).toEqual({});
+    const proven = await tenantkeys(stage, await proverCredentials(stage), ["prove", "--live"]);
+    expect(proven).toMatchObject({ exitCode: 0, stdout: expect.stringContaining("2 of 2 pairs tried live") });
   });
 
   it("sees a role that may be taken on as any tenant, and as none", async () => {

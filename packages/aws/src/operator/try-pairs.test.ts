@@ -1,6 +1,7 @@
 /** What the local AWS doesn't answer: throttling, sessions that can't be had, keys of other kinds. The rest: test/e2e. */
 import { createServer, type Server } from "node:http";
 import {
+  CANARY_TENANTS,
   completeKeyProfile,
   desiredTenantKey,
   type KeyProfile,
@@ -130,13 +131,24 @@ function provenTenant(tenantId: TenantId, profile: KeyProfile, target: "usable" 
   };
 }
 
+interface Trying {
+  readonly target?: "disabled";
+  readonly durationMs?: number;
+  readonly besides?: readonly TenantId[];
+}
+
 async function tryWith(
   said: Answer,
   profile: Partial<KeyProfile> = {},
-  { target, durationMs }: { readonly target?: "disabled"; readonly durationMs?: number } = {},
+  { target, durationMs, besides = [] }: Trying = {},
 ) {
   answer = said;
-  const tenants = [provenTenant(A, completeKeyProfile(profile), target), provenTenant(B, completeKeyProfile())];
+  const further = besides.map((tenantId) => provenTenant(tenantId, completeKeyProfile()));
+  const tenants = [
+    ...further,
+    provenTenant(A, completeKeyProfile(profile), target),
+    provenTenant(B, completeKeyProfile()),
+  ];
   const proven = { tenants, proof: proveContainment(CONTEXT, tenants) };
   const options = { region: "eu-west-1", endpoint, credentials: CREDENTIALS };
   const live = { applicationRoleArn: APPLICATION, pairsMax: 100, onProgress: () => {} };
@@ -234,6 +246,14 @@ test("a session that can't be had proves nothing by its attempts", async () => {
     others: { refused: 1, notTried: 1 },
   });
   expect(live.notTried.some(({ reason }) => reason === "the session couldn't be had")).toBe(true);
+});
+
+test("a tenant of the canary's, which no application may be, is told and left to the canary", async () => {
+  const canary = CANARY_TENANTS.a;
+  const live = await tryWith(contained, {}, { besides: [canary] });
+  expect(live).toMatchObject({ pairs: { tried: 2, total: 2 }, alarms: [], failures: [] });
+  expect(live.notTried).toMatchObject([{ isExpected: true, count: 1, example: { tenantId: canary } }]);
+  expect(requests.filter(({ whose, body }) => whose === "a" || body["Tags.member.1.Value"] === canary)).toEqual([]);
 });
 
 test("who can't become the application tries nothing", async () => {

@@ -5,6 +5,7 @@
  */
 import { randomBytes } from "node:crypto";
 import {
+  isCanaryTenant,
   type KeyArn,
   type KeyProfile,
   type KeyProof,
@@ -65,14 +66,16 @@ export async function tryPairs(
   options: ClientOptions,
   context: StageContext,
   run: Run,
-  proven: Proven,
+  whole: Proven,
   { applicationRoleArn, pairsMax, onProgress }: LiveOptions,
 ): Promise<LiveProof> {
+  const tally = new LiveTally();
+  const proven = { ...whole, tenants: whole.tenants.filter(({ tenantId }) => mayBeTried(tally, context, tenantId)) };
   const sessions = await createTenantSessions(options, run, applicationRoleArn);
   try {
     const tenants = proven.tenants.map(({ tenantId }) => tenantId);
     const kmsTurns = createRateLimiter(KMS_CALLS_PER_SECOND);
-    const trial = { run, context, tally: new LiveTally(), sessions, kmsTurns, tenants, keys: triedKeys(proven) };
+    const trial = { run, context, tally, sessions, kmsTurns, tenants, keys: triedKeys(proven) };
     const owners = trial.keys.map(({ owner }) => owner);
     const { pairs, total } = samplePairs(tenants.length, owners, pairsMax);
     const ofSession = Map.groupBy(pairs, ({ session }) => session);
@@ -85,6 +88,15 @@ export async function tryPairs(
   } finally {
     sessions.close();
   }
+}
+
+/** No application may be a tenant of the canary's, unless all tenants share a role: the canary tries those itself. */
+function mayBeTried(tally: LiveTally, context: StageContext, tenantId: TenantId): boolean {
+  if (context.roleMode === "session-tag" || !isCanaryTenant(tenantId)) return true;
+  const resource = tenantPrincipalArn(context, tenantId);
+  const why = "it is the canary's, which tries it itself: no application may be it";
+  tally.notTried({ attempt: "sts:AssumeRole", session: tenantId, tenantId, resource }, why, true);
+  return false;
 }
 
 function triedKeys({ tenants, proof }: Proven): readonly TriedKey[] {
