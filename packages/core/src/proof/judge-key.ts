@@ -3,6 +3,7 @@ import { checkContainment } from "../containment.ts";
 import type { DesiredTenantKey } from "../desired-state.ts";
 import type { KeyArn, TenantId } from "../ids.ts";
 import { CRYPTOGRAPHIC_ACTIONS } from "../key-actions.ts";
+import { hasReplicas } from "../plan-replicas.ts";
 import type { InspectedKey, ObservedGrant } from "../verification/inspection.ts";
 import { type GrantMoment, grantKind } from "../verification/rules/grants.ts";
 import { isDeadPrincipal, isRecord, statementsOf, withoutPrincipals } from "../verification/rules/principals.ts";
@@ -21,7 +22,7 @@ export interface JudgedKey {
 type Inspected = Extract<ProvenKey["seen"], { readonly kind: "inspected" }>;
 type PresentKey = Extract<InspectedKey, { readonly kind: "present" }>;
 
-export function judgeKey(crowd: Crowd, { keyArn, isOwnKey, seen }: ProvenKey): JudgedKey {
+export function judgeKey(crowd: Crowd, { keyArn, isOwnKey, part, seen }: ProvenKey): JudgedKey {
   if (isOwnKey) return notJudged(`its owner's policy: ${keyArn} is a key of the tenant's own account`);
   if (seen.kind === "unseen") return notJudged(seen.reason);
   if (seen.key.kind === "absent") {
@@ -32,10 +33,21 @@ export function judgeKey(crowd: Crowd, { keyArn, isOwnKey, seen }: ProvenKey): J
   const grants = judgeGrants(crowd, keyArn, seen, seen.key);
   return {
     breaches: [...policy.breaches, ...grants.breaches],
-    unproven: [...policy.unproven, ...grants.unproven],
+    unproven: [...policy.unproven, ...grants.unproven, ...unreadReplicas(seen.key, part)],
     own: ownUse(seen, seen.key),
     remarks: [...declaredOutsiders(seen.desired), ...grants.remarks],
   };
+}
+
+/** A replica has the same material under a policy of its own, and only its primary's description says where there are any. */
+function unreadReplicas({ keyArn, description }: PresentKey, part: ProvenKey["part"]): readonly string[] {
+  if (part === "replica" || !hasReplicas(keyArn)) return [];
+  if (description.kind !== "read") return [unreadText(description, "in which Regions it has replicas")];
+  const { replicaRegions = [] } = description.value;
+  // Those of the key in use are read each by itself.
+  return part === "current" || replicaRegions.length === 0
+    ? []
+    : [`not read: its replicas in ${replicaRegions.join(", ")}`];
 }
 
 function notJudged(reason: string): JudgedKey {

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
-import type { TenantId } from "../ids.ts";
+import { parseKeyArn, parseRegion, type Region, type TenantId } from "../ids.ts";
 import { jobGrantName, tenantRoleArn } from "../names.ts";
 import { ACCOUNT_ID, exampleContext, exampleProfile } from "../test-support.ts";
 import type { ObservedGrant } from "../verification/inspection.ts";
-import { DEAD_ID, denied, NOW_MS, read, SKIPPED, STRANGER } from "../verification/test-support.ts";
+import { DEAD_ID, denied, NOW_MS, type PresentKey, read, SKIPPED, STRANGER } from "../verification/test-support.ts";
+import type { KeyPart } from "./proof.ts";
 import { breachesFor, pairVerdict, proveContainment } from "./prove-containment.ts";
 import { desiredOf, first, keyArnOf, provenTenant, type TenantChanges, tenantIds } from "./test-support.ts";
 
@@ -387,6 +388,33 @@ test("a key of the tenant's own account is its owner's to prove, and one that wa
   expect(own.unproven).toEqual([expect.stringMatching(/^its owner's policy/)]);
   const unseen = first(prove({ proven: { seen: { kind: "unseen", reason: "a worker has it in hand" } } }));
   expect(unseen).toMatchObject({ verdict: "not-proven", unproven: ["a worker has it in hand"] });
+});
+
+describe("a multi-Region key", () => {
+  const MRK = parseKeyArn(`arn:aws:kms:eu-west-1:${ACCOUNT_ID}:key/mrk-1`);
+  const proofOf = (part: KeyPart, description: PresentKey["description"]) =>
+    first(prove({ key: { keyArn: MRK, description }, proven: { part } }));
+  const described = (replicaRegions: readonly Region[]) =>
+    read({
+      state: "Enabled",
+      origin: "AWS_KMS",
+      keySpec: "SYMMETRIC_DEFAULT",
+      createdAtMs: 0,
+      replicaRegions,
+    } as const);
+
+  test("whose description wasn't read may have replicas that nobody looked at", () => {
+    expect(proofOf("current", described([parseRegion("eu-central-1")])).verdict).toBe("contained");
+    expect(proofOf("replica", denied("kms:DescribeKey")).verdict).toBe("contained");
+    const { verdict, unproven } = proofOf("current", denied("kms:DescribeKey"));
+    expect([verdict, unproven]).toEqual(["not-proven", [expect.stringMatching(/^kms:DescribeKey denied/)]]);
+  });
+
+  test("that was replaced is proven without replicas only, since those aren't read", () => {
+    expect(proofOf("replaced", described([])).verdict).toBe("contained");
+    const { verdict, unproven } = proofOf("replaced", described([parseRegion("eu-central-1")]));
+    expect([verdict, unproven]).toEqual(["not-proven", ["not read: its replicas in eu-central-1"]]);
+  });
 });
 
 test("a key that is gone can't be used by anybody", () => {
