@@ -88,7 +88,12 @@ const contained: Answer = ({ name, session, whose, body }) => {
   return session === whose ? "ok" : "AccessDeniedException";
 };
 
-function provenTenant(tenantId: TenantId, profile: KeyProfile, target: "usable" | "disabled" = "usable"): ProvenTenant {
+function provenTenant(
+  tenantId: TenantId,
+  profile: KeyProfile,
+  target: "usable" | "disabled" = "usable",
+  isOwnKey = false,
+): ProvenTenant {
   const desired = desiredTenantKey(CONTEXT, tenantId, DEFAULT_KEY, profile);
   const keyArn = parseKeyArn(`arn:aws:kms:eu-west-1:111122223333:key/${tenantId}`);
   const nothing = { kind: "skipped" } as const;
@@ -123,7 +128,7 @@ function provenTenant(tenantId: TenantId, profile: KeyProfile, target: "usable" 
         keyArn,
         keyName: DEFAULT_KEY,
         part: "current",
-        isOwnKey: false,
+        isOwnKey,
         profile,
         seen: { kind: "inspected", key, desired, target, readAtMs: 0 },
       },
@@ -135,18 +140,19 @@ interface Trying {
   readonly target?: "disabled";
   readonly durationMs?: number;
   readonly besides?: readonly TenantId[];
+  readonly isOwnKey?: boolean;
 }
 
 async function tryWith(
   said: Answer,
   profile: Partial<KeyProfile> = {},
-  { target, durationMs, besides = [] }: Trying = {},
+  { target, durationMs, besides = [], isOwnKey = false }: Trying = {},
 ) {
   answer = said;
   const further = besides.map((tenantId) => provenTenant(tenantId, completeKeyProfile()));
   const tenants = [
     ...further,
-    provenTenant(A, completeKeyProfile(profile), target),
+    provenTenant(A, completeKeyProfile(profile), target, isOwnKey),
     provenTenant(B, completeKeyProfile()),
   ];
   const proven = { tenants, proof: proveContainment(CONTEXT, tenants) };
@@ -234,6 +240,18 @@ test("a suspended tenant's own use is shut, as it must be", async () => {
   expect(partOf(live, "kms:Decrypt")?.own).toEqual({ worked: 1, shut: 1, failed: 0, notTried: 0 });
   expect(live.failures).toEqual([]);
   expect(live.notTried.every(({ isExpected }) => isExpected)).toBe(true);
+});
+
+test("a refusal of an own use is no failure where nobody could read whether the tenant may: suspended with a key of its own account", async () => {
+  const refused: Answer = (request) =>
+    request.whose === A && request.name !== "AssumeRole" ? "AccessDeniedException" : contained(request);
+  const live = await tryWith(refused, {}, { isOwnKey: true });
+  expect(live.failures).toEqual([]);
+  expect(partOf(live, "kms:GenerateDataKey")).toMatchObject({
+    own: { worked: 1, notTried: 1 },
+    others: { refused: 2 },
+  });
+  expect(live.notTried).toContainEqual(expect.objectContaining({ reason: "AccessDeniedException", isExpected: false }));
 });
 
 test("a session that can't be had proves nothing by its attempts", async () => {

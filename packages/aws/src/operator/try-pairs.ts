@@ -141,7 +141,8 @@ async function tryOwn(trial: Trial, session: TenantSession, index: number): Prom
     resource: tenantPrincipalArn(trial.context, tenantId),
   } as const;
   const isShut = keys.every(({ own }) => own.kind === "shut");
-  if (!(await ownAttempt(trial, role, isShut, () => session.credentials()))) {
+  const must = isShut ? "shut" : keys.some(({ own }) => own.kind === "allowed") ? "allowed" : "unknown";
+  if (!(await ownAttempt(trial, role, must, () => session.credentials()))) {
     const why = "its tenant has no session";
     for (const key of keys) {
       key.whyNone = why;
@@ -156,7 +157,6 @@ async function tryOwnKey(trial: Trial, session: TenantSession, key: TriedKey): P
   const { tally, run } = trial;
   const { profile, keyArn, tenantId, own } = key;
   const kms = session.kmsIn(regionOf(keyArn));
-  const isShut = own.kind === "shut";
   const turn = () => trial.kmsTurns.takeTurn(run, "kms");
   const options = { abortSignal: run.signal };
   const said = encryptionContext(trial.context, key);
@@ -169,7 +169,7 @@ async function tryOwnKey(trial: Trial, session: TenantSession, key: TriedKey): P
   }
   if (keyUsage(profile.keySpec) === "ENCRYPT_DECRYPT") {
     const decrypting = triedBy(tenantId, key, "kms:Decrypt");
-    await ownAttempt(trial, decrypting, isShut, async () => {
+    await ownAttempt(trial, decrypting, own.kind, async () => {
       await turn();
       const text = randomBytes(PROBE_BYTES);
       key.ciphertext = await encryptProbe(kms, keyArn, text, said, options).catch((error) => {
@@ -183,7 +183,7 @@ async function tryOwnKey(trial: Trial, session: TenantSession, key: TriedKey): P
         throw new TenantKeysError("aws_unexpected", "kms:Decrypt: gave another text than was encrypted");
     });
   }
-  await ownAttempt(trial, triedBy(tenantId, key, useAttempt(profile.keySpec)), isShut, async () => {
+  await ownAttempt(trial, triedBy(tenantId, key, useAttempt(profile.keySpec)), own.kind, async () => {
     await turn();
     await tryUse(kms, keyArn, profile, said, options);
   });
@@ -192,17 +192,24 @@ async function tryOwnKey(trial: Trial, session: TenantSession, key: TriedKey): P
 /** An own decryption that the key's profile leaves out on purpose. */
 class NotByProfile extends Error {}
 
-/** @returns whether it worked */
-async function ownAttempt(trial: Trial, tried: Tried, isShut: boolean, call: () => Promise<unknown>): Promise<boolean> {
-  const { tally } = trial;
+/**
+ * @param must by the documents; where they weren't read, a refusal may be right: of a tenant that is suspended, say
+ * @returns whether it worked
+ */
+async function ownAttempt(
+  { tally }: Pick<Trial, "tally">,
+  tried: Tried,
+  must: KeyProof["own"]["kind"],
+  call: () => Promise<unknown>,
+): Promise<boolean> {
   try {
     await call();
     tally.own(tried, "worked");
     return true;
   } catch (error) {
     if (error instanceof NotByProfile) tally.notTried(tried, "its profile only encrypts", true);
-    else if (saysNothing(error)) tally.notTried(tried, nameOf(error));
-    else tally.own(tried, isShut ? "shut" : { failed: narrowAwsError(error, tried.attempt) });
+    else if (saysNothing(error) || must === "unknown") tally.notTried(tried, nameOf(error));
+    else tally.own(tried, must === "shut" ? "shut" : { failed: narrowAwsError(error, tried.attempt) });
     return false;
   }
 }
