@@ -6,6 +6,7 @@ import {
   CopyObjectCommand,
   CreateBucketCommand,
   GetObjectCommand,
+  ListMultipartUploadsCommand,
   ListObjectsV2Command,
   PutBucketPolicyCommand,
   PutObjectCommand,
@@ -258,6 +259,8 @@ describe("a bucket's policy by tag", () => {
     expect(await get(acme, Bucket, "acme/a")).toBe("read: a note");
     expect(await put(acme, Bucket, "acme/a")).toBe(DENIED);
     expect(await put(acme, Bucket, "globex/a", s3Encryption(key(ofAcme)))).toBe(DENIED);
+    // Uploads in parts are listed with their objects' keys, and S3 has no condition on their prefix.
+    expect(await outcome(acme.s3.send(new ListMultipartUploadsCommand({ Bucket })))).toBe(DENIED);
     expect(await get(acme, Bucket, "globex/a")).toBe(DENIED);
     expect([await list(acme, Bucket, "acme/"), await list(acme, Bucket, "globex/"), await list(acme, Bucket)]).toEqual([
       "worked",

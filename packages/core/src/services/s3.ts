@@ -26,7 +26,8 @@ const BUCKET_PATTERN = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 /** No wildcard and no variable, as the prefix stands in resources of policies. 512 of the 1,024 bytes of an object's key. */
 const PREFIX_PATTERN = /^([\w!.'()-]+\/)*$/;
 const PREFIX_LENGTH_MAX = 512;
-const LIST_ACTIONS = ["s3:ListBucket", "s3:ListBucketVersions"] as const;
+/** A list of uploads in parts has no `s3:prefix` to compare, so a Deny of what is not like it denies it altogether. */
+const LIST_ACTIONS = ["s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:ListBucketVersions"] as const;
 
 /** `{prefix}{tenantId}/`: what the keys of a tenant's objects begin with. */
 export function tenantPrefix({ prefix = "" }: Pick<TenantObjects, "prefix">, tenantId: TenantId): string {
