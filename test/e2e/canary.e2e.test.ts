@@ -1,6 +1,14 @@
 /** The canary on the real stacks: from its schedule to what it tried, and from a policy that was broadened to the page. */
 import { UpdateAssumeRolePolicyCommand } from "@aws-sdk/client-iam";
-import { type Credentials, createCanaryStore, startRun, systemClock } from "@tenantkeys/aws";
+import { GetCommand, PutCommand } from "@aws-sdk/lib-dynamodb";
+import {
+  type Credentials,
+  createCanaryStore,
+  createClients,
+  destroyClients,
+  startRun,
+  systemClock,
+} from "@tenantkeys/aws";
 import {
   attemptOutcome,
   attemptText,
@@ -126,6 +134,20 @@ describe("where each tenant has a role of its own", () => {
     const application = await stage.application();
     expect(await become(application, tenantRoleArn(stage.accountId, stage.context.stage, A), A)).toBe("AccessDenied");
     expect(await become(application, roleArn, "acme")).toBe("worked");
+  });
+
+  it("reads and writes of the registry what is its own and its tenants', and nothing of anybody else", async () => {
+    const credentials = await functionCredentials(stage, stageNames(stage.context.stage).canaryRole);
+    const clients = createClients({ ...stage.at, credentials });
+    const TableName = stageNames(stage.context.stage).registryTable;
+    const get = (pk: string) =>
+      outcome(clients.documents.send(new GetCommand({ TableName, Key: { pk, sk: "TENANT" } })));
+    const put = (pk: string) =>
+      outcome(clients.documents.send(new PutCommand({ TableName, Item: { pk, sk: "TRIED" } })));
+    expect([await get(`TENANT#${A}`), await get("TENANT#acme")]).toEqual(["worked", "AccessDeniedException"]);
+    const puts = [await put("CANARY"), await put(`TENANT#${A}`), await put("TENANT#acme"), await put("FINDINGS#acme")];
+    expect(puts).toEqual(["worked", "AccessDeniedException", "AccessDeniedException", "AccessDeniedException"]);
+    destroyClients(clients);
   });
 
   it("signs its tenants up alone", async () => {
