@@ -2,7 +2,7 @@
 import { checkContainment } from "../containment.ts";
 import type { DesiredTenantKey } from "../desired-state.ts";
 import type { KeyArn, TenantId } from "../ids.ts";
-import { CRYPTOGRAPHIC_ACTIONS } from "../key-actions.ts";
+import { CRYPTOGRAPHIC_ACTIONS, useActions } from "../key-actions.ts";
 import { hasReplicas } from "../plan-replicas.ts";
 import type { InspectedKey, ObservedGrant } from "../verification/inspection.ts";
 import { type GrantMoment, grantKind } from "../verification/rules/grants.ts";
@@ -132,13 +132,23 @@ function judgeGrant(
   if (kind === "allowed" && strangers.length === 0) {
     return remarked(`lets ${granteePrincipal} use it, as its profile says`);
   }
-  if (desired.role.kind === "own" && granteePrincipal === desired.principalArn) {
+  if (isToItself(grant, desired)) {
     return remarked("lets the tenant's own role use it past the conditions of its policy");
   }
   const left = kind === "stale" ? ", though it is of no use any more" : "";
   const reason = `lets ${granteePrincipal} do ${operations.join(", ")}${left}`;
   const resource = { kind: "grant", resource: keyArn, statement: grantId } as const;
   return { ...NOTHING, breaches: [{ ...resource, reason, document: grant, letsIn: who, tenants: strangers }] };
+}
+
+/** To the role that is the tenant's alone, for no more than its profile lets it do: with CreateGrant it could lend the key on. */
+function isToItself(
+  { granteePrincipal, operations }: ObservedGrant,
+  { role, principalArn, profile }: DesiredTenantKey,
+) {
+  const held = [...useActions(profile), "kms:RetireGrant"];
+  const isItsOwn = role.kind === "own" && granteePrincipal === principalArn;
+  return isItsOwn && operations.every((operation) => held.includes(`kms:${operation}`));
 }
 
 function declaredOutsiders({ profile }: DesiredTenantKey): readonly string[] {

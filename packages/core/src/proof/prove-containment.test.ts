@@ -285,8 +285,14 @@ describe("grants", () => {
     expect(withLent(NOW_MS)).toMatchObject({ verdict: "broken", openTo: [], breaches: [{ letsIn: [job] }] });
   });
 
-  test("to the tenant's own role are remarked", () => {
+  test("to the tenant's own role are remarked, and break the key where they let it do more than its profile does", () => {
     expect(withGrant(roleOf(A))).toMatchObject({ verdict: "contained", remarks: [expect.stringContaining("grant-1")] });
+    const lendable = { ...grant(roleOf(A)), operations: ["Decrypt", "CreateGrant"] };
+    expect(first(prove({ key: { grants: read([lendable]) } }))).toMatchObject({
+      verdict: "broken",
+      openTo: [],
+      breaches: [{ kind: "grant", reason: `lets ${roleOf(A)} do Decrypt, CreateGrant` }],
+    });
   });
 
   test("that weren't read prove nothing", () => {
