@@ -1,6 +1,6 @@
 /** `npm start`: the main job, end to end, on one machine. */
 import { once } from "node:events";
-import { connectOperator, type Operator, startRun, systemClock } from "@tenantkeys/aws";
+import { type Credentials, connectOperator, type Operator, startRun, systemClock } from "@tenantkeys/aws";
 import { Listr, PRESET_TIMER } from "listr2";
 import { type LocalStage, startLocalStage } from "../local-stage.ts";
 import { operatorSession } from "../operator-role.ts";
@@ -129,16 +129,26 @@ async function keepRunning(stage: LocalStage): Promise<void> {
     `AWS_ENDPOINT_URL=${emulator.endpoint} AWS_REGION=${emulator.region} AWS_ACCESS_KEY_ID=${accessKeyId} AWS_SECRET_ACCESS_KEY=${secretAccessKey} TENANTKEYS_STAGE=${settings.stage}`,
   );
   // An endpoint that isn't ours may lack what this needs, and everything else was done by now.
-  const session = await operatorSession(stage).catch(() => undefined);
-  if (session !== undefined) {
-    console.log("\nFor what only a person may do (offboard, approve, repair), for an hour, as an operator's role:\n");
-    console.log(
-      `AWS_ACCESS_KEY_ID=${session.accessKeyId} AWS_SECRET_ACCESS_KEY=${session.secretAccessKey} AWS_SESSION_TOKEN=${session.sessionToken}`,
-    );
-  }
+  const operator = await operatorSession(stage).catch(() => undefined);
+  printSession(
+    "For what only a person may do (offboard, approve, repair), for an hour, as an operator's role",
+    operator,
+  );
+  const application = await stage.application().catch(() => undefined);
+  printSession("For an application that uses @tenantkeys/client, for an hour, as the application's role", application);
   const keepAlive = setInterval(() => {}, 60_000);
   await Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
   clearInterval(keepAlive);
+}
+
+/** As a line to set on top of the first. */
+function printSession(title: string, session: Credentials | undefined): void {
+  if (session === undefined) return;
+  const { accessKeyId, secretAccessKey, sessionToken } = session;
+  console.log(`\n${title}:\n`);
+  console.log(
+    `AWS_ACCESS_KEY_ID=${accessKeyId} AWS_SECRET_ACCESS_KEY=${secretAccessKey} AWS_SESSION_TOKEN=${sessionToken}`,
+  );
 }
 
 function readOptions(): StartOptions | number {
