@@ -22,6 +22,11 @@ describe("an error of AWS's", () => {
     expect(narrowAwsError(cause, "kms:Decrypt")).toMatchObject({ code, cause, details: { step: "kms:Decrypt" } });
   });
 
+  it("that is a refusal asks for no permission before the tenant was looked at: the code may be wrong", () => {
+    const { nextAction } = narrowAwsError(awsError("AccessDeniedException"), "kms:Decrypt");
+    expect(nextAction).toMatch(/^Look first whether the refusal is right/);
+  });
+
   it.each([
     ["arn:… is pending deletion.", "key_pending_deletion"],
     ["arn:… is pending replica deletion.", "key_pending_deletion"],

@@ -143,7 +143,7 @@ const ERROR_RULES = {
   access_denied: {
     retryable: true,
     nextAction:
-      "Give the named principal the named permission. What the worker gave up meanwhile comes back with: tenantkeys replay --dlq",
+      "Look first whether the refusal is right: code that reaches for another tenant's data is refused like this. Otherwise give the named principal the named permission. What the worker gave up meanwhile comes back with: tenantkeys replay --dlq",
   },
   key_store_unavailable: {
     retryable: true,
@@ -225,7 +225,7 @@ const ERROR_RULES = {
   registry_unavailable: {
     retryable: true,
     nextAction:
-      "Nothing at first: the registry can't be read, so nobody knows whether the tenant may work. If it lasts, look at the DynamoDB table that the message names.",
+      "Nothing at first: the registry can't be read, so nobody knows whether the tenant may work. If it lasts, look at the DynamoDB table that the message names, and whether the application's role has the stage's application policy.",
   },
   tenant_missing: {
     retryable: false,
