@@ -34,6 +34,20 @@ it("says which option is wrong", () => {
   );
 });
 
+it("says which argument is of the wrong type, and not what it holds", async () => {
+  const acme = tenantKeys().for("acme");
+  const wrong = "aGVsbG8=" as never;
+  await expect(acme.encrypt(undefined as never)).rejects.toThrow(
+    "encrypt takes a string or a Uint8Array, not undefined",
+  );
+  for (const call of [acme.decrypt(wrong), acme.decryptText(wrong), acme.openDataKey(wrong, async () => undefined)]) {
+    await expect(call).rejects.toThrow(TypeError);
+    await expect(call).rejects.toThrow(
+      /^\w+ takes the bytes that were stored, as a Uint8Array, not string: decode it first$/,
+    );
+  }
+});
+
 describe("in an invocation of one tenant", () => {
   const keys = tenantKeys();
   const kept = keys.for("globex");

@@ -1,4 +1,5 @@
 /** The parts of the client put together: one per process of an application. */
+import { types } from "node:util";
 import { parseKeyName, parseTenantId, stageNames } from "@tenantkeys/core";
 import { createApplicationClients } from "./aws-clients.ts";
 import { clientSettings } from "./client-settings.ts";
@@ -67,14 +68,15 @@ function tenantKey(access: TenantAccess, envelope: Envelope, ref: TenantKeyRef):
   return Object.freeze<TenantKey>({
     ...ref,
     encrypt: async (plaintext, { context } = {}) => envelope.encrypt(mine(), bytes(plaintext), context),
-    decrypt: async (message, { context } = {}) => envelope.decrypt(mine(), message, context),
+    decrypt: async (message, { context } = {}) => envelope.decrypt(mine(), stored("decrypt", message), context),
     async decryptText(message, { context } = {}) {
-      return text(await envelope.decrypt(mine(), message, context));
+      return text(await envelope.decrypt(mine(), stored("decryptText", message), context));
     },
     encryptStream: ({ context } = {}) => envelope.encryptStream(mine(), context),
     decryptStream: ({ context } = {}) => envelope.decryptStream(mine(), context),
     withDataKey: async (use, { context } = {}) => envelope.withDataKey(mine(), use, context),
-    openDataKey: async (wrapped, use, { context } = {}) => envelope.openDataKey(mine(), wrapped, use, context),
+    openDataKey: async (wrapped, use, { context } = {}) =>
+      envelope.openDataKey(mine(), stored("openDataKey", wrapped), use, context),
     credentials: async () => (await access.open(mine())).credentials(),
     check: async () => access.check(mine()),
     access: async () => access.open(mine()),
@@ -82,8 +84,23 @@ function tenantKey(access: TenantAccess, envelope: Envelope, ref: TenantKeyRef):
   });
 }
 
+/** What came from a request or a store has the type that somebody said it has: an absent body, base64 not yet decoded. */
 function bytes(plaintext: Uint8Array | string): Uint8Array {
-  return typeof plaintext === "string" ? new TextEncoder().encode(plaintext) : plaintext;
+  if (typeof plaintext === "string") return new TextEncoder().encode(plaintext);
+  if (types.isUint8Array(plaintext)) return plaintext;
+  throw new TypeError(`encrypt takes a string or a Uint8Array, not ${typeName(plaintext)}`);
+}
+
+function stored(call: string, value: Uint8Array): Uint8Array {
+  if (types.isUint8Array(value)) return value;
+  throw new TypeError(
+    `${call} takes the bytes that were stored, as a Uint8Array, not ${typeName(value)}: decode it first`,
+  );
+}
+
+/** Never the value: it may be what is to be kept secret. */
+function typeName(value: unknown): string {
+  return value === null ? "null" : typeof value;
 }
 
 function text(plaintext: Uint8Array): string {

@@ -36,8 +36,9 @@ export interface ContextOption {
 }
 
 /**
- * One key of one tenant. Every call throws a TenantKeysError, and none ever turns to another key. In an invocation that
- * `withTenant` guards, every call of another tenant's key throws `tenant_mixed_up`.
+ * One key of one tenant. Every call throws a TenantKeysError (or a TypeError, where an argument isn't of its type), and
+ * none ever turns to another key. In an invocation that `withTenant` guards, every call of another tenant's key throws
+ * `tenant_mixed_up`.
  */
 export interface TenantKey extends TenantKeyRef {
   /** @returns a message of the AWS Encryption SDK */
