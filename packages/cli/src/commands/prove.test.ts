@@ -168,12 +168,14 @@ test("tenants, role and limit are taken from the command line, or are the stage'
   ]);
 });
 
-test.each([[["prove", "ACME"]], [["prove", "--application-role", ROLE]], [["prove", "--live", "--pairs-max", "0"]]])(
-  "%j is used wrongly",
-  async (args) => {
-    expect((await runCommand(args)).exitCode).toBe(64);
-  },
-);
+test.each([
+  [["prove", "ACME"]],
+  [["prove", "--application-role", ROLE]],
+  [["prove", "--pairs-max", "7"]],
+  [["prove", "--live", "--pairs-max", "0"]],
+])("%j is used wrongly", async (args) => {
+  expect((await runCommand(args)).exitCode).toBe(64);
+});
 
 test("a tenant that isn't known ends it", async () => {
   const prove = async () => {

@@ -14,7 +14,7 @@ const PAIRS_MAX = 10_000;
 interface Flags {
   readonly live?: boolean;
   readonly applicationRole?: RoleArn;
-  readonly pairsMax: number;
+  readonly pairsMax?: number;
   readonly asCaller?: boolean;
 }
 
@@ -38,7 +38,7 @@ async function tryLive({ operator, run, progress }: Session, proven: Proven, fla
   if (applicationRoleArn === undefined) throw new UsageError("--application-role: the stage's settings name none");
   return operator.tryPairs(run, proven, {
     applicationRoleArn,
-    pairsMax: flags.pairsMax,
+    pairsMax: flags.pairsMax ?? PAIRS_MAX,
     onProgress: (done, total) => progress.update(`${done} of ${total} sessions have tried`),
   });
 }
@@ -82,15 +82,15 @@ export function addProve(program: Command, act: Act): void {
     )
     .option(
       "--pairs-max <n>",
-      "with --live: try so many pairs at most, spread over all tenants",
+      `with --live: try so many pairs at most, spread over all tenants (default: ${PAIRS_MAX})`,
       wholeNumber(1, 1_000_000),
-      PAIRS_MAX,
     )
     .option("--as-caller", "read with your own credentials instead of as the stage's auditor role")
     .action(async (tenantIds: readonly TenantId[] | undefined, flags: Flags) => {
       if (flags.live !== true && flags.applicationRole !== undefined) {
         throw new UsageError("--application-role: only with --live");
       }
+      if (flags.live !== true && flags.pairsMax !== undefined) throw new UsageError("--pairs-max: only with --live");
       await act((session) => prove(session, tenantIds ?? [], flags));
     });
   addExamples(command, [
