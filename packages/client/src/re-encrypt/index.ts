@@ -5,3 +5,4 @@ export { type MessageStore, type MessagesToMove, reEncryptMessages, type StoredM
 export { type ObjectsSettings, type ObjectsToMove, reEncryptObjects, tenantS3 } from "./objects.ts";
 export type { Counts, Failure, Progress, ReEncryptReport, RunEnd } from "./report.ts";
 export { type Moved, type Moving, type Page, type RunSettings, reEncrypt } from "./run.ts";
+export { type ThroughTenantKeys, throughTenantKeys } from "./through-tenant-keys.ts";
