@@ -47,6 +47,19 @@ describe("the key that opens a message", () => {
     }
   });
 
+  it("isn't there for the tenant's own branch key: that is the client's option, and nobody else's ciphertext", () => {
+    const of = (providerInfo: string): MessageHead => ({
+      ...wrappedBy(),
+      wrappedBy: [{ providerId: "aws-kms-hierarchy", providerInfo }],
+    });
+    expect(() => requireOwnMessage(of("acme/default"), access([HERE]))).toThrow(
+      expect.objectContaining({ code: "settings_invalid", message: expect.stringContaining("branchKeyEnvelope()") }),
+    );
+    expect(() => requireOwnMessage(of("globex/default"), access([HERE]))).toThrow(
+      expect.objectContaining({ code: "ciphertext_of_another_tenant" }),
+    );
+  });
+
   it.each([
     ["another key", [arn("eu-west-1", "9")]],
     ["a replica that isn't declared", [arn("us-east-1", "mrk-1")]],

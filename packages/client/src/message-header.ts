@@ -4,7 +4,7 @@
  */
 import { CommitmentPolicy, CommitmentPolicySuites, NodeAlgorithmSuite } from "@aws-crypto/client-node";
 import { ContentType, deserializeFactory } from "@aws-crypto/serialize";
-import { type KeyArn, TenantKeysError } from "@tenantkeys/core";
+import { branchKeyId, type KeyArn, TenantKeysError } from "@tenantkeys/core";
 import { type FurtherContext, requireContext, shown } from "./encryption-context.ts";
 import type { KeyAccess, TenantKeyRef } from "./key-access.ts";
 
@@ -12,6 +12,8 @@ import type { KeyAccess, TenantKeyRef } from "./key-access.ts";
 export const HEADER_BYTES_MAX = 32_768;
 /** How the SDK's keyring marks a data key that AWS KMS wrapped. */
 const KMS_PROVIDER = "aws-kms";
+/** And one that a branch key wrapped. */
+export const HIERARCHY_PROVIDER = "aws-kms-hierarchy";
 
 /** What the body's length follows from. */
 export interface BodyForm {
@@ -75,13 +77,20 @@ function parsed(bytes: Uint8Array) {
 /**
  * Whether the message is this tenant key's, by what it says itself. Asks nobody.
  * @returns the key to decrypt with, in the Region of the session
- * @throws TenantKeysError `ciphertext_of_another_tenant`, `encryption_context_invalid`, `key_unknown`
+ * @throws TenantKeysError `ciphertext_of_another_tenant`, `encryption_context_invalid`, `key_unknown`; of a branch key
+ *   `settings_invalid`
  */
 export function requireOwnMessage(head: MessageHead, access: KeyAccess, further?: FurtherContext): KeyArn {
   requireContext(access, head.encryptionContext, further);
   const [wrapped, ...more] = head.wrappedBy;
   if (wrapped === undefined || more.length > 0) {
     throw ofAnother(access, `has ${head.wrappedBy.length} wrapped data keys: somebody else could open it too`);
+  }
+  if (
+    wrapped.providerId === HIERARCHY_PROVIDER &&
+    wrapped.providerInfo === branchKeyId(access.tenantId, access.keyName)
+  ) {
+    throw ofBranchKey(access);
   }
   const keyArn = access.decryptKeyArns.find((arn) => arn === wrapped.providerInfo);
   if (wrapped.providerId !== KMS_PROVIDER || keyArn === undefined) {
@@ -110,6 +119,12 @@ export function usableHere(keyArn: KeyArn, access: KeyAccess): KeyArn {
 /** `arn:aws:kms:{region}:{account}:key/{id}` */
 export const regionOf = (keyArn: KeyArn): string => keyArn.split(":")[3] ?? "";
 const keyIdOf = (keyArn: KeyArn): string => keyArn.slice(keyArn.lastIndexOf("/") + 1);
+
+/** No other tenant's: this client was only not told of branch keys. */
+function ofBranchKey({ tenantId, keyName }: TenantKeyRef): TenantKeysError {
+  const message = `The ciphertext is wrapped by the branch key of tenant ${tenantId}, key "${keyName}": it is opened where createTenantKeys has envelope: branchKeyEnvelope().`;
+  return new TenantKeysError("settings_invalid", message, { tenantId, keyName, field: "envelope" });
+}
 
 function ofAnother({ tenantId, keyName }: TenantKeyRef, why: string): TenantKeysError {
   return new TenantKeysError(

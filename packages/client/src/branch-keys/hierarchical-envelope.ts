@@ -9,7 +9,7 @@ import type { Envelope, EnvelopeFactory } from "../envelope.ts";
 import type { KeyAccess, KeyAccessSource, TenantKeyRef } from "../key-access.ts";
 import { createKeyUse, type KeyUse } from "../key-use.ts";
 import { type Materials, type Refusal, wipedAfter, wipingExports } from "../materials.ts";
-import type { MessageHead } from "../message-header.ts";
+import { HIERARCHY_PROVIDER, type MessageHead } from "../message-header.ts";
 import { decryptingStream, encryptingStream } from "../message-streams.ts";
 import { decryptMessage, encryptMessage } from "../messages.ts";
 import { type BranchKeyCaches, type BranchKeyLimits, createBranchKeyCaches } from "./branch-key-caches.ts";
@@ -21,8 +21,6 @@ export interface HierarchicalSettings extends BranchKeyLimits, BranchKeyTable {
   readonly nowMs?: (() => number) | undefined;
 }
 
-/** How the SDK's keyring marks a data key that a branch key wrapped. */
-const HIERARCHY_PROVIDER = "aws-kms-hierarchy";
 /** Nothing is kept there: branch keys are kept by us (branch-key-caches.ts). */
 const NO_CACHE: MaterialsCache = {
   putEncryptionMaterial: () => {},
