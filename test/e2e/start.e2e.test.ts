@@ -41,25 +41,37 @@ it("makes as many sign-ups as it is told to", async () => {
   expect(stdout).toMatch(/In AWS +40 keys, 40 aliases, 40 roles/);
 });
 
+/** As docs/client.md begins, with what was printed in the environment. */
+const APPLICATION = `
+import { createTenantKeys } from "@tenantkeys/client";
+const tenantKeys = createTenantKeys({ stage: process.env.TENANTKEYS_STAGE, region: process.env.AWS_REGION });
+const acme = tenantKeys.for("tenant-00002");
+console.log(await acme.decryptText(await acme.encrypt("a note")));
+`;
+
 it("stays with --keep, can be reached by the command line and by another npm start, and ends 0 at Ctrl-C", async () => {
   const { AWS_ENDPOINT_URL: _endpoint, ...env } = process.env;
   const child = spawn(process.execPath, [START, "--tenants", "2", "--keep"], { env });
-  const line = await new Promise<string>((resolve, reject) => {
+  const printed = await new Promise<string>((resolve, reject) => {
     let output = "";
     child.stdout.on("data", (chunk) => {
       output += chunk;
-      const found = /^AWS_ENDPOINT_URL=http:.*$/m.exec(output);
-      if (found !== null) resolve(found[0]);
+      if (/as the application's role:\n\nAWS_ACCESS_KEY_ID=.*\n/.test(output)) resolve(output);
     });
-    child.once("close", () => reject(new Error(`it ended before it printed the endpoint: ${output}`)));
+    child.once("close", () => reject(new Error(`it ended before it printed what to set: ${output}`)));
   });
-  const given = Object.fromEntries(line.split(" ").map((pair) => pair.split("=", 2) as [string, string]));
+  const [line = "", , ofApplication = ""] = printed.match(/^AWS_\w+=.*$/gm) ?? [];
+  const pairs = (text: string) => text.split(" ").map((pair) => pair.split("=", 2) as [string, string]);
+  const given = Object.fromEntries(pairs(line));
 
+  const application = { ...env, ...given, ...Object.fromEntries(pairs(ofApplication)) };
+  const encrypted = await run("--input-type=module", ["-e", APPLICATION], application);
   const list = await run(BIN, ["list", "--json"], { ...env, ...given });
   const again = await run(START, ["--tenants", "3", "--matrix", "2"], { ...env, ...given });
   child.kill("SIGINT");
   const [exitCode] = await once(child, "close");
 
+  expect(encrypted.stdout, encrypted.stderr).toBe("a note\n");
   expect(list.exitCode, list.stderr).toBe(0);
   expect(list.stdout).toContain("tenant-00002");
   expect(again.exitCode, again.stdout + again.stderr).toBe(0);
