@@ -1,9 +1,11 @@
 /** Streams under tenants' keys, with KMS and real sessions of two tenants' roles. Changed messages: tampering.emulator.test.ts. */
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { join } from "node:path";
-import { PassThrough, Readable, Writable } from "node:stream";
+import { type Duplex, PassThrough, Readable, Writable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
+import { setImmediate as turn } from "node:timers/promises";
 import { promisify } from "node:util";
 import { TenantKeysError } from "@tenantkeys/core";
 import { type Emulator, startEmulator } from "@tenantkeys/local";
@@ -169,5 +171,31 @@ describe("a stream fails with a typed error", () => {
         "the connection was lost",
       );
     }
+  });
+});
+
+describe("a stream that is given up in the middle", () => {
+  /** What nobody could catch; in a process that doesn't listen it is the end of it. */
+  const uncaught: unknown[] = [];
+  const note = (error: unknown) => void uncaught.push(error);
+  beforeAll(() => void process.on("uncaughtException", note).on("unhandledRejection", note));
+  afterAll(() => void process.off("uncaughtException", note).off("unhandledRejection", note));
+
+  /** Its first bytes are read, and it is destroyed: as where a client of ours goes away. */
+  async function giveUp(stream: Duplex, input: Uint8Array): Promise<void> {
+    stream.on("error", () => {}).write(input);
+    await once(stream, "data");
+    const closed = new Promise((resolve) => stream.once("close", resolve));
+    stream.destroy();
+    await closed;
+    // What it had begun would go on now.
+    for (let turns = 0; turns < 100; turns++) await turn();
+  }
+
+  it("ends nothing but itself: not the process, in which other tenants' calls run", async () => {
+    const plaintext = bytes(2_000_000);
+    await giveUp(envelope.encryptStream(acme.access), plaintext);
+    await giveUp(envelope.decryptStream(acme.access), await encrypted(plaintext));
+    expect(uncaught).toEqual([]);
   });
 });

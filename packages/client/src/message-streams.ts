@@ -58,11 +58,16 @@ function duplexOf(work: (source: Bytes) => AsyncGenerator<Uint8Array>): Duplex {
 
 /**
  * The source's bytes through a stream of the SDK. That one is never destroyed, not even when nobody reads on: it would emit
- * errors of streams inside it that nobody can listen to, and end the process. It is left alone, and holds nothing but memory.
+ * errors of streams inside it that nobody can listen to, and end the process. For the same reason it is brought to its end
+ * before anybody wipes its data key: what it has taken it works on by itself, and missing its key it would throw where
+ * nobody can catch it.
  */
 async function* through(transform: Duplex, source: Bytes): AsyncGenerator<Uint8Array> {
   const out = new PassThrough();
   const fail = (error: Error) => void out.destroy(error);
+  const over = new Promise<void>((resolve) => {
+    for (const end of ["end", "error", "close"]) transform.once(end, () => resolve());
+  });
   transform.on("error", fail).pipe(out);
   const ended = new AbortController();
   feed(source, transform, ended.signal).catch(fail);
@@ -71,15 +76,21 @@ async function* through(transform: Duplex, source: Bytes): AsyncGenerator<Uint8A
   } finally {
     ended.abort();
     transform.unpipe(out);
+    transform.end();
+    transform.resume();
+    await over;
   }
 }
 
 async function feed(source: Bytes, transform: Duplex, signal: AbortSignal): Promise<void> {
   for await (const chunk of source) {
-    if (signal.aborted) return;
-    if (!transform.write(chunk)) await once(transform, "drain", { signal });
+    // In pieces, so that little is under way when nobody reads on.
+    for (let at = 0; at < chunk.byteLength; at += FRAME_BYTES) {
+      if (signal.aborted) return;
+      if (!transform.write(chunk.subarray(at, at + FRAME_BYTES))) await once(transform, "drain", { signal });
+    }
   }
-  transform.end();
+  if (!signal.aborted) transform.end();
 }
 
 /** The header, and the message from its beginning with its end watched. */
