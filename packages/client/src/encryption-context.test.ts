@@ -22,6 +22,8 @@ describe("the context of a ciphertext", () => {
     [{ document: "" }, '"document" needs a value that is a string'],
     [{ document: 7 as unknown as string }, '"document" needs a value that is a string'],
     [{ document: "é".repeat(4_096) }, "KMS takes 8192"],
+    [{ "half \ud83d": "x" }, "is no whole Unicode text"],
+    [{ document: "half \ud83d" }, "is no whole Unicode text"],
   ])("never takes %j", (further, why) => {
     expect(() => encryptionContextOf(REF, further)).toThrow(
       expect.objectContaining({ code: "encryption_context_invalid", message: expect.stringContaining(why) }),

@@ -28,6 +28,9 @@ export function encryptionContextOf(ref: TenantKeyRef, further: FurtherContext =
       throw invalid(ref, `${shown(key)}: the Encryption SDK keeps ${RESERVED_PREFIX}*`);
     if (key === "" || key === "__proto__") throw invalid(ref, `${shown(key)} can't be the name of a pair`);
     if (typeof value !== "string" || value === "") throw invalid(ref, `${shown(key)} needs a value that is a string`);
+    // Half of a surrogate pair becomes U+FFFD in UTF-8: the same pair wouldn't open what it encrypted, and two such names
+    // would be one, which nothing opens any more.
+    if (!(key.isWellFormed() && value.isWellFormed())) throw invalid(ref, `${shown(key)} is no whole Unicode text`);
   }
   const context = { ...own, ...further };
   const bytes = Object.entries(context).reduce((sum, pair) => sum + Buffer.byteLength(pair.join("")), 0);
