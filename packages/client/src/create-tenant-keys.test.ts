@@ -52,7 +52,7 @@ describe("in an invocation of one tenant", () => {
   const keys = tenantKeys();
   const kept = keys.for("globex");
   const leaveNow = (calls: () => Promise<void>) => async () => {
-    const leave = enterTenant(parseTenantId("acme"));
+    const { leave } = enterTenant(parseTenantId("acme"));
     await calls().finally(leave);
   };
 

@@ -10,18 +10,31 @@ interface Invocation {
   isOver: boolean;
 }
 
+export interface EnteredTenant {
+  /** Ends it, wherever it is called. */
+  leave(): void;
+  /** @throws TenantKeysError `tenant_mixed_up` where other tenants' keys wouldn't be refused, though the invocation goes on */
+  requireGuard(): void;
+}
+
 const current = new AsyncLocalStorage<Invocation>();
 
 /**
  * From here on, in this chain of asynchronous calls, no other tenant's key can be used. It must be called before the
  * caller first waits: what is entered after that isn't seen by who called.
- * @returns ends it, wherever it is called
  */
-export function enterTenant(tenantId: TenantId): () => void {
+export function enterTenant(tenantId: TenantId): EnteredTenant {
   const invocation: Invocation = { tenantId, isOver: false };
   current.enterWith(invocation);
-  return () => {
-    invocation.isOver = true;
+  return {
+    leave() {
+      invocation.isOver = true;
+    },
+    requireGuard() {
+      if (invocation.isOver || current.getStore() === invocation) return;
+      const message = `this code isn't seen to be of tenant ${tenantId}'s invocation, so nothing would keep it from other tenants' keys: middy before 7.7.2 loses that where a middleware comes before withTenant`;
+      throw new TenantKeysError("tenant_mixed_up", message, { tenantId });
+    },
   };
 }
 

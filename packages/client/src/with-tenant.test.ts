@@ -102,3 +102,18 @@ it("has a key in the context that isn't replaced by mistake", async () => {
     });
   await expect(handler({ tenant: "acme" }, context())).rejects.toThrow(TypeError);
 });
+
+it("gives no key where the guard was lost on the way, as where middlewares run in a function of their own", async () => {
+  const { before } = withTenant(options);
+  const request = { event: { tenant: "acme" }, context: context() as object };
+  // As middy did before 7.7.2: what is entered after somebody waited is gone when the handler is called.
+  const runMiddlewares = async () => {
+    await Promise.resolve();
+    await before?.(request as never);
+  };
+  await runMiddlewares();
+  const handler = async ({ tenantKey }: { tenantKey?: TenantKey }) => tenantKey?.tenantId;
+  const error = await errorOf(handler(request.context));
+  expect(error.code).toBe("tenant_mixed_up");
+  expect(error.message).toContain("7.7.2");
+});

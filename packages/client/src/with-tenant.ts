@@ -2,7 +2,7 @@
 
 import type { MiddlewareObj, Request } from "@middy/core";
 import { parseTenantId, TenantKeysError } from "@tenantkeys/core";
-import { enterTenant } from "./current-tenant.ts";
+import { type EnteredTenant, enterTenant } from "./current-tenant.ts";
 import type { TenantKey, TenantKeys } from "./tenant-keys.ts";
 
 /** What the handler finds in its context. */
@@ -31,8 +31,8 @@ export interface WithTenantOptions<Event> {
 export function withTenant<Event = unknown>(
   options: WithTenantOptions<Event>,
 ): MiddlewareObj<Event, unknown, Error, LambdaContext & TenantContext> {
-  const leaves = new WeakMap<object, () => void>();
-  const leave = ({ context }: { readonly context: object }) => leaves.get(context)?.();
+  const invocations = new WeakMap<object, EnteredTenant>();
+  const leave = ({ context }: { readonly context: object }) => invocations.get(context)?.leave();
   return {
     // Not async: the tenant must be entered before anybody waits (current-tenant.ts).
     before(request) {
@@ -40,10 +40,15 @@ export function withTenant<Event = unknown>(
       if (tenantId === undefined || tenantId === "") {
         throw new TenantKeysError("tenant_missing", "the event says of no tenant whose it is", { field: "tenantId" });
       }
-      leaves.set(request.context, enterTenant(parseTenantId(tenantId)));
+      const invocation = enterTenant(parseTenantId(tenantId));
+      invocations.set(request.context, invocation);
       const tenantKey = options.tenantKeys.for(tenantId, options.keyName);
-      // Not to be replaced by a later middleware, or by the handler.
-      Object.defineProperty(request.context, "tenantKey", { value: tenantKey, enumerable: true, configurable: true });
+      // Not to be replaced by a later middleware, or by the handler; and not to be had without the guard.
+      const get = () => {
+        invocation.requireGuard();
+        return tenantKey;
+      };
+      Object.defineProperty(request.context, "tenantKey", { get, enumerable: true, configurable: true });
       return tenantKey.check();
     },
     after: leave,
