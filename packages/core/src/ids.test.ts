@@ -33,6 +33,15 @@ test.each(REFUSED_BY_EVERY_NAME)("tenant ids, key names and stages refuse %s", (
   }
 });
 
+test.each([[undefined], [null], [true], [42], [["acme"]], [{ toString: () => "acme" }]])(
+  "%j is no identifier, though its text would be one: a missing tenant isn't the tenant called `undefined`",
+  (value) => {
+    for (const parse of [parseTenantId, parseKeyName, parseStage]) {
+      expect(() => parse(value as never)).toThrow(expect.objectContaining({ code: "identifier_invalid" }));
+    }
+  },
+);
+
 test.each([
   ["tenant id", parseTenantId, 36],
   ["key name", parseKeyName, 32],

@@ -37,11 +37,10 @@ const ATTEMPT_ID_PATTERN = /^[A-Za-z0-9-]{8,64}$/;
 
 function parse<Id extends string>(field: string, pattern: RegExp, expected: string) {
   return (value: string): Id => {
-    if (!pattern.test(value)) {
-      throw new TenantKeysError(
-        "identifier_invalid",
-        `${field} "${value.slice(0, 80)}" is not valid: expected ${expected}`,
-      );
+    // A pattern takes `undefined` by its text, and that is an id that a tenant may have.
+    if (typeof value !== "string" || !pattern.test(value)) {
+      const seen = typeof value === "string" ? `"${value.slice(0, 80)}"` : `of type ${typeof value}`;
+      throw new TenantKeysError("identifier_invalid", `${field} ${seen} is not valid: expected ${expected}`);
     }
     return value as Id;
   };
