@@ -19,6 +19,19 @@ it("loads once however many ask at the same time, and keeps what is fresh", asyn
   expect(ends).toHaveLength(1);
 });
 
+it("gives nobody what was loaded for an earlier call and is too old for its own: those load once more, together", async () => {
+  const kept = createKeptValues<string>(10);
+  const { load, ends } = slowLoads();
+  const isFresh = (value: string) => value === "after";
+  const [first, ...later] = [1, 2, 3].map(() => kept.get("acme", isFresh, load));
+  ends[0]?.("before");
+  expect(await first).toBe("before");
+  await Promise.resolve();
+  ends[1]?.("after");
+  expect(await Promise.all(later)).toEqual(["after", "after"]);
+  expect(ends).toHaveLength(2);
+});
+
 it("loads again what isn't fresh any more", async () => {
   const kept = createKeptValues<string>(10);
   await kept.get("acme", always, async () => "old");

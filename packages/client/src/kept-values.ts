@@ -2,7 +2,7 @@
 import { createLru } from "./lru.ts";
 
 export interface KeptValues<Value> {
-  /** The kept value where it is fresh, or what `load` gives. A load that fails is kept for nobody: the next one tries again. */
+  /** The kept value, or what is being loaded, where it is fresh; or what `load` gives. A load that fails is kept for nobody: the next one tries again. */
   get(key: string, isFresh: (value: Value) => boolean, load: () => Promise<Value>): Promise<Value>;
   /** What is being loaded meanwhile still reaches those who asked for it, and isn't kept. */
   forget(key: string): void;
@@ -32,6 +32,11 @@ export function createKeptValues<Value>(entriesMax: number): KeptValues<Value> {
     async get(key, isFresh, load) {
       const kept = values.get(key);
       if (kept !== undefined && isFresh(kept)) return kept;
+      const underWay = loads.get(key);
+      if (underWay === undefined) return start(key, load);
+      const value = await underWay;
+      if (isFresh(value)) return value;
+      // Asked for before this call was made, and too old for it: what is loaded now began after it.
       return loads.get(key) ?? start(key, load);
     },
     forget,

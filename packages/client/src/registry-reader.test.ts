@@ -13,7 +13,10 @@ const TENANT: Item = { lifeGeneration: { N: "1" } };
 const SUSPENDED: Item = { ...TENANT, suspension: { M: { value: { BOOL: true }, generation: { N: "2" } } } };
 
 /** A registry whose items and time the test changes. */
-function registry(items: { readonly key?: Item | undefined; readonly tenant?: Item | undefined } = {}) {
+function registry(
+  items: { readonly key?: Item | undefined; readonly tenant?: Item | undefined } = {},
+  { recordMaxAgeMs = 60_000 } = {},
+) {
   const { key, tenant } = { key: ACTIVE, tenant: TENANT, ...items };
   const world = {
     key: key as Item | undefined,
@@ -28,7 +31,7 @@ function registry(items: { readonly key?: Item | undefined; readonly tenant?: It
   const reader = createRegistryReader({
     dynamodb: client,
     tableName: "tenantkeys-prod-registry",
-    recordMaxAgeMs: 60_000,
+    recordMaxAgeMs,
     recordsMax: 10,
     nowMs: () => world.nowMs,
   });
@@ -53,6 +56,15 @@ describe("a record", () => {
     world.tenant = SUSPENDED;
     world.nowMs += 60_000;
     expect((await errorOf(reader.find(REF))).code).toBe("tenant_suspended");
+  });
+
+  it("that was being read for an earlier call says nothing of a suspension that was declared since, with a limit of 0", async () => {
+    const { world, reader } = registry({}, { recordMaxAgeMs: 0 });
+    const before = reader.find(REF);
+    world.tenant = SUSPENDED;
+    const after = errorOf(reader.find(REF));
+    expect(await before).toMatchObject({ state: "active" });
+    expect((await after).code).toBe("tenant_suspended");
   });
 
   it("of a tenant that may not work is kept for a second only", async () => {
