@@ -5,6 +5,7 @@ import { CreateKeyCommand, DisableKeyCommand, KMSClient } from "@aws-sdk/client-
 import {
   CopyObjectCommand,
   CreateBucketCommand,
+  DeleteBucketPolicyCommand,
   GetObjectCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
@@ -268,6 +269,8 @@ describe("a bucket's policy by tag", () => {
       DENIED,
     ]);
     expect([await get(untagged, Bucket, "acme/a"), await list(untagged, Bucket, "acme/")]).toEqual([DENIED, DENIED]);
+    // Not the way around it either: the policy itself.
+    expect(await outcome(acme.s3.send(new DeleteBucketPolicyCommand({ Bucket })))).toBe(DENIED);
     // People of the account aren't bound by it.
     expect(await get(root, Bucket, "globex/a")).toBe("read: a note");
   });

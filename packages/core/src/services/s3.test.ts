@@ -99,7 +99,13 @@ describe("statements of the bucket's policy by tag", () => {
   const bySid = Object.fromEntries(statements.map((statement) => [statement.Sid, statement]));
 
   it("deny, all of them, and bind tenants' roles only", () => {
-    expect(Object.keys(bySid)).toEqual(["NothingWithoutTag", "OnlyOwnObjects", "OnlyOwnListing", "OnlyWithNamedKey"]);
+    expect(Object.keys(bySid)).toEqual([
+      "NothingWithoutTag",
+      "NothingOfTheBucketItself",
+      "OnlyOwnObjects",
+      "OnlyOwnListing",
+      "OnlyWithNamedKey",
+    ]);
     for (const { Effect, Principal, Condition } of statements) {
       expect({ Effect, Principal }).toEqual({ Effect: "Deny", Principal: { AWS: "*" } });
       expect(Condition?.ArnLike).toEqual({

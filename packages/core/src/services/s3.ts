@@ -26,6 +26,8 @@ const BUCKET_PATTERN = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 /** No wildcard and no variable, as the prefix stands in resources of policies. 512 of the 1,024 bytes of an object's key. */
 const PREFIX_PATTERN = /^([\w!.'()-]+\/)*$/;
 const PREFIX_LENGTH_MAX = 512;
+/** What changes a bucket or its settings. */
+const BUCKET_ACTIONS = ["s3:Create*", "s3:Delete*", "s3:Put*", "s3:Update*"] as const;
 /** A list of uploads in parts has no `s3:prefix` to compare, so a Deny of what is not like it denies it altogether. */
 const LIST_ACTIONS = ["s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:ListBucketVersions"] as const;
 
@@ -85,7 +87,7 @@ export interface TenantRoles {
 /**
  * Statements of the bucket's policy for any number of tenants: they compare the tag of the session, so there is nothing to
  * add when a tenant comes. They bind sessions of tenants' roles only, also one that was given `s3:*` by mistake: each
- * reaches its own prefix, lists nothing else, and puts nothing without naming a KMS key. Which key, KMS decides: a session
+ * reaches its own prefix, lists nothing else, puts nothing without naming a KMS key, and changes nothing of the bucket. Which key, KMS decides: a session
  * can't use another tenant's.
  */
 export function taggedPrefixStatements(where: TenantObjects, { roleArns }: TenantRoles): readonly PolicyStatement[] {
@@ -105,6 +107,8 @@ export function taggedPrefixStatements(where: TenantObjects, { roleArns }: Tenan
       Resource: [bucketArn, `${bucketArn}/*`],
       Condition: { Null: { [TENANT_TAG_KEY]: "true" } },
     }),
+    // Or such a session could take this very policy away, or have the bucket copied elsewhere.
+    deny("NothingOfTheBucketItself", { Action: BUCKET_ACTIONS, Resource: bucketArn }),
     deny("OnlyOwnObjects", {
       Action: ["s3:*Object*", "s3:*Multipart*"],
       NotResource: [bucketArn, `${bucketArn}/${own}`],
