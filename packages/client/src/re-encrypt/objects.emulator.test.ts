@@ -124,6 +124,17 @@ test("what S3's own key encrypts comes under the tenant's", async () => {
   expect(await read("a")).toEqual(["plain", keys[0]]);
 });
 
+test("a prefix with which another tenant's begins too is refused: its objects without a key would come under this one's", async () => {
+  const key = `${prefix}acme-2/a`;
+  await s3.send(new PutObjectCommand({ Bucket, Key: key, Body: "of acme-2" }));
+  const open = toMove({ prefix: `${prefix}acme` });
+  await expect(reEncryptObjects(open)).rejects.toMatchObject({
+    code: "settings_invalid",
+    details: { field: "prefix" },
+  });
+  expect(await read("acme-2/a")).toEqual(["of acme-2", undefined]);
+});
+
 test("what is under a key that is none of the tenant's stays where it is", async () => {
   await put("a", "foreign", keys[2]);
   const report = await reEncryptObjects(toMove());

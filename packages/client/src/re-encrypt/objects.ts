@@ -19,10 +19,17 @@ import { type Moved, type Page, type RunSettings, reEncrypt } from "./run.ts";
 import { narrowS3Error, statusOf } from "./s3-errors.ts";
 
 export interface ObjectsToMove {
-  /** In a session of the tenant's role, with the right to list, read and write the objects, and their tags if they have any. */
+  /**
+   * In a session of the tenant's role, with the right to list, read and write the objects, and their tags if they have any.
+   * For what has an object lock also `s3:GetObjectRetention`, `s3:GetObjectLegalHold`, `s3:PutObjectRetention` and
+   * `s3:PutObjectLegalHold`: without the first two S3 doesn't say that there is a lock, and the copy has none.
+   */
   readonly s3: S3Client;
   readonly bucket: string;
-  /** Of the tenant's objects alone: `acme/`. What is under another tenant's key is refused, not moved. */
+  /**
+   * Of the tenant's objects alone: `acme/`, or nothing for a bucket that is the tenant's. What is under another tenant's key
+   * is refused, not moved.
+   */
   readonly prefix: string;
   /** Where to: what `tenantKey.access()` gives. */
   readonly to: Pick<KeyAccess, "stage" | "tenantId" | "keyName" | "keyArn" | "decryptKeyArns">;
@@ -65,6 +72,11 @@ export async function reEncryptObjects(
     throw new TenantKeysError("settings_invalid", message, { field: "pageObjects" });
   }
   const { bucket, prefix, to } = objects;
+  // `acme` is also how the objects of tenant acme-2 begin, and those that no KMS key encrypts would be moved.
+  if (prefix !== "" && !prefix.endsWith("/")) {
+    const message = `prefix: expected one that ends with /, got "${prefix}": other tenants' objects may begin with it too`;
+    throw new TenantKeysError("settings_invalid", message, { field: "prefix" });
+  }
   return reEncrypt(
     {
       target: `s3://${bucket}/${prefix} to ${to.keyArn} (${to.stage}/${to.tenantId}/${to.keyName})`,
