@@ -53,7 +53,12 @@ function duplexOf(work: (source: Bytes) => AsyncGenerator<Uint8Array>): Duplex {
   const readable = Readable.from(work(writable.iterator({ destroyOnReturn: false })), { objectMode: false });
   // The Duplex tells of their errors. By themselves they'd end the process when it no longer listens.
   for (const end of [writable, readable]) end.on("error", () => {});
-  return Duplex.from({ writable, readable });
+  const duplex = Duplex.from({ writable, readable });
+  // Given up by `destroy()` it would emit an AbortError, which no other stream does, and nobody listens for.
+  const destroy = duplex._destroy.bind(duplex);
+  duplex._destroy = (reason, callback) =>
+    destroy(reason, (error) => callback(reason === null ? null : (error ?? null)));
+  return duplex;
 }
 
 /**
