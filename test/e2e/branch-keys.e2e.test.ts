@@ -17,7 +17,7 @@ import {
 } from "@tenantkeys/client/branch-keys";
 import { SYSTEM_PATH, stageNames, type TenantKeysError } from "@tenantkeys/core";
 import type { LocalStage } from "@tenantkeys/local";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { operatorCredentials } from "../support/command-line.ts";
 import { publish, signUpEnvelope, tenantEnvelope, untilActive } from "../support/events.ts";
 import { outcome } from "../support/sessions.ts";
@@ -111,6 +111,19 @@ it("encrypts and decrypts a hundred messages with two calls of KMS", async () =>
   expect(await codeOf(acme.decrypt(other, { context: { kind: "bill" } }))).toBe("encryption_context_invalid");
   const changed = Uint8Array.from(other, (byte, at) => (at === other.length - 20 ? byte ^ 1 : byte));
   expect(await codeOf(acme.decrypt(changed))).toBe("ciphertext_corrupted");
+});
+
+it("opens in a process of another language what this one encrypted: the pairs are in one order", async () => {
+  const acme = withBranchKeys.for("acme");
+  // After `tenant` in English, before it in Estonian. Other implementations go by bytes.
+  const context = { zone: "7", Zone: "8" };
+  const message = await acme.encrypt("a note", { context });
+  const { compare } = new Intl.Collator("et");
+  const inEstonian = vi.spyOn(String.prototype, "localeCompare").mockImplementation(function (this: string, other) {
+    return compare(this, other);
+  });
+  const read = await acme.decryptText(message, { context }).finally(() => inEstonian.mockRestore());
+  expect(read).toBe("a note");
 });
 
 it("encrypts and decrypts streams as well, and reads what KMS keys encrypted", async () => {

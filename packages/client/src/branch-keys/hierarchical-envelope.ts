@@ -106,6 +106,9 @@ function materialsOf(access: KeyAccess, table: BranchKeyTable, caches: BranchKey
     keyStore,
     cache: NO_CACHE,
     cacheLimitTtl: 1,
+    // Without it the SDK puts the context's pairs in the order of the process's own language before it binds the data key
+    // to them: a process of another language, or another SDK, which goes by bytes, couldn't unwrap it.
+    utf8Sorting: true,
   });
   const manager = wipingExports(new NodeDefaultCryptographicMaterialsManager(keyring));
   const materials = wipedAfter(manager, () => refused);
