@@ -83,8 +83,10 @@ function branchKeyUse(ofKms: KeyUse, table: BranchKeyTable, caches: BranchKeyCac
       return materialsOf(access, table, caches);
     },
     async explained(ref, refusal, error, otherwise) {
-      if (refusal?.error instanceof TenantKeysError) return forgetIfRefused(ref, refusal.error.within(whose(ref)));
-      return forgetIfRefused(ref, await ofKms.explained(ref, refusal, error, otherwise));
+      if (refusal?.error instanceof TenantKeysError) return refusal.error.within(whose(ref));
+      const why = await ofKms.explained(ref, refusal, error, otherwise);
+      // A message that is rubbish says nothing of the tenant: else whoever sends some would have KMS asked for each.
+      return refusal === undefined || why.code === "ciphertext_corrupted" ? why : forgetIfRefused(ref, why);
     },
   };
 }
