@@ -5,7 +5,7 @@ import type { TenantKeyRef } from "./key-access.ts";
 /**
  * Further pairs that a ciphertext is bound to. Not secret: they are in the message and in CloudTrail, readable by whoever
  * sees those. For decrypting, what is given must be in the message with the same value; it may be fewer pairs than the
- * message has, and none is fine.
+ * message has, and none is fine. A raw data key opens with exactly the pairs that it was made with.
  */
 export type FurtherContext = Readonly<Record<string, string>>;
 
