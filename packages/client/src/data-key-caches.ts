@@ -1,5 +1,6 @@
 /** A cache of data keys for each tenant key, never one for two: what is kept of one tenant can't come up for another. */
-import { type TenantId, TenantKeysError } from "@tenantkeys/core";
+import type { NodeMaterialsManager } from "@aws-crypto/client-node";
+import { type KeyArn, type TenantId, TenantKeysError } from "@tenantkeys/core";
 import {
   createDataKeyCache,
   type DataKeyCache,
@@ -29,6 +30,15 @@ export interface DataKeyCacheSettings extends DataKeyCacheOptions {
 export interface DataKeyCaches {
   /** The cache of this tenant key: always the same one, until it is forgotten. */
   of(ref: TenantKeyRef): MaterialsCache;
+  /**
+   * The manager of this tenant key's cache: always the same one for a key's ARN, until it is forgotten.
+   * @param make called once: to make one takes a tenth of what a message takes
+   */
+  managerOf(
+    ref: TenantKeyRef,
+    keyArn: KeyArn,
+    make: (cache: MaterialsCache) => NodeMaterialsManager,
+  ): NodeMaterialsManager;
   forget(tenantId: string): void;
   destroy(): void;
 }
@@ -58,29 +68,48 @@ function within(field: string, value: number, max: number): number {
   throw new TenantKeysError("settings_invalid", wanted, { field });
 }
 
+interface Held {
+  readonly tenantId: TenantId;
+  readonly cache: DataKeyCache;
+  /** One per ARN: the key's, and those of keys that it replaced. */
+  readonly managers: Map<KeyArn, NodeMaterialsManager>;
+}
+
 export function createDataKeyCaches(settings: DataKeyCacheSettings): DataKeyCaches {
   // In the order of use: the first is the one not used for longest.
-  const caches = new Map<string, { readonly tenantId: TenantId; readonly cache: DataKeyCache }>();
+  const caches = new Map<string, Held>();
+  let newest: string | undefined;
   const drop = (key: string) => {
     caches.get(key)?.cache.close();
     caches.delete(key);
+  };
+  const held = (ref: TenantKeyRef): Held => {
+    const key = `${ref.stage}/${ref.tenantId}/${ref.keyName}`;
+    const kept = caches.get(key);
+    // Asked for again and again it stays where it is: moving an entry costs more than finding it.
+    if (kept !== undefined && key === newest) return kept;
+    const one = kept ?? { tenantId: ref.tenantId, cache: createDataKeyCache(settings), managers: new Map() };
+    caches.delete(key);
+    caches.set(key, one);
+    newest = key;
+    const oldest = caches.keys().next();
+    if (caches.size > settings.cachedKeysMax && oldest.done !== true) drop(oldest.value);
+    return one;
   };
   // One timer for all of them. It keeps no process alive, and no Lambda from being frozen.
   const sweep = setInterval(() => {
     for (const { cache } of caches.values()) cache.wipeOld();
   }, SWEEP_MS).unref();
   return {
-    of(ref) {
-      const key = `${ref.stage}/${ref.tenantId}/${ref.keyName}`;
-      const held = caches.get(key) ?? { tenantId: ref.tenantId, cache: createDataKeyCache(settings) };
-      caches.delete(key);
-      caches.set(key, held);
-      const oldest = caches.keys().next();
-      if (caches.size > settings.cachedKeysMax && oldest.done !== true) drop(oldest.value);
-      return held.cache;
+    of: (ref) => held(ref).cache,
+    managerOf(ref, keyArn, make) {
+      const { cache, managers } = held(ref);
+      const manager = managers.get(keyArn) ?? make(cache);
+      managers.set(keyArn, manager);
+      return manager;
     },
     forget(tenantId) {
-      for (const [key, held] of caches) if (held.tenantId === tenantId) drop(key);
+      for (const [key, one] of caches) if (one.tenantId === tenantId) drop(key);
     },
     destroy() {
       clearInterval(sweep);

@@ -4,7 +4,7 @@ import { isExpiredToken, narrowAwsError } from "./aws-errors.ts";
 import type { KeyAccess, KeyAccessSource, TenantKeyRef } from "./key-access.ts";
 import type { KeyItem } from "./registry-items.ts";
 import type { RegistryReader } from "./registry-reader.ts";
-import { type Leads, type Place, regionOf, whereItLeads } from "./tenant-role.ts";
+import { type Leads, type Place, whereItLeads } from "./tenant-role.ts";
 import type { TenantSessions } from "./tenant-sessions.ts";
 
 export interface TenantAccess extends KeyAccessSource {
@@ -64,12 +64,15 @@ export function createKeyAccess(parts: AccessParts): TenantAccess {
       const leads = checked.get(key) ?? whereItLeads(ref, key, { accountId, region: parts.region });
       checked.set(key, leads);
       const { stage, tenantId, keyName } = ref;
-      const session = sessions.of({ tenantId, roleArn: leads.roleArn, region: regionOf(leads.keyArn) });
+      const { keyArn, decryptKeyArns, roleArn } = leads;
+      const session = sessions.of({ tenantId, roleArn, region: leads.region });
       const access: KeyAccess = {
         stage,
         tenantId,
         keyName,
-        ...leads,
+        keyArn,
+        decryptKeyArns,
+        roleArn,
         kms: session.kms,
         credentials: session.credentials,
       };

@@ -11,14 +11,17 @@ export interface Lru<Value> {
 export function createLru<Value>(entriesMax: number): Lru<Value> {
   // A Map keeps the order in which its entries were set: the first is the one that wasn't used for longest.
   const values = new Map<string, Value>();
+  let newest: string | undefined;
   const set = (key: string, value: Value) => {
     values.delete(key);
     values.set(key, value);
+    newest = key;
   };
   return {
     get(key) {
       const value = values.get(key);
-      if (value !== undefined) set(key, value);
+      // Asked for again and again it stays where it is: moving an entry costs more than finding it.
+      if (value !== undefined && key !== newest) set(key, value);
       return value;
     },
     set(key, value) {

@@ -12,6 +12,7 @@
  *   message's own key was derived; and copies that V8 leaves when it moves small arrays. Nothing refers to any of them, and
  *   they are gone when their memory is used again.
  */
+import { AsyncLocalStorage } from "node:async_hooks";
 import {
   AwsKmsMrkAwareSymmetricKeyringNode,
   NodeCachingMaterialsManager,
@@ -21,8 +22,9 @@ import {
   type NodeMaterialsManager,
 } from "@aws-crypto/client-node";
 import type { KeyArn } from "@tenantkeys/core";
+import type { MaterialsCache } from "./data-key-cache.ts";
 import type { DataKeyCacheSettings, DataKeyCaches } from "./data-key-caches.ts";
-import type { KeyAccess } from "./key-access.ts";
+import type { KeyAccess, TenantKeyRef } from "./key-access.ts";
 
 type SdkKms = ConstructorParameters<typeof AwsKmsMrkAwareSymmetricKeyringNode>[0]["client"];
 /** The SDK looks itself whether KMS's answer lacks something. */
@@ -81,16 +83,36 @@ export function wipedAfter(manager: NodeMaterialsManager, refusal: Materials["re
   };
 }
 
+/** Who asks KMS for the message under way: a tenant key's caching manager serves them all. */
+const asking = new AsyncLocalStorage<NodeMaterialsManager>();
+const backing: NodeMaterialsManager = {
+  getEncryptionMaterials: (request) => asker().getEncryptionMaterials(request),
+  decryptMaterials: (request) => asker().decryptMaterials(request),
+};
+
+function asker(): NodeMaterialsManager {
+  const own = asking.getStore();
+  if (own === undefined) throw new Error("A caching manager is only asked for a message.");
+  return own;
+}
+
 function cached(own: NodeMaterialsManager, access: KeyAccess, keyArn: KeyArn, caching: Caching): NodeMaterialsManager {
-  const { maxAgeMs, maxBytes, maxMessages } = caching.settings;
+  const manager = caching.caches.managerOf(access, keyArn, (cache) => cachingManager(cache, access, keyArn, caching));
+  return {
+    getEncryptionMaterials: (request) => asking.run(own, () => manager.getEncryptionMaterials(request)),
+    decryptMaterials: (request) => asking.run(own, () => manager.decryptMaterials(request)),
+  };
+}
+
+function cachingManager(cache: MaterialsCache, ref: TenantKeyRef, keyArn: KeyArn, { settings }: Caching) {
   return new NodeCachingMaterialsManager({
-    cache: caching.caches.of(access),
-    backingMaterials: own,
+    cache,
+    backingMaterials: backing,
     // A key that replaces another is another partition: nothing is encrypted for the old one any more.
-    partition: `${access.stage}/${access.tenantId}/${access.keyName}/${keyArn}`,
-    maxAge: maxAgeMs,
-    maxBytesEncrypted: maxBytes,
-    maxMessagesEncrypted: maxMessages,
+    partition: `${ref.stage}/${ref.tenantId}/${ref.keyName}/${keyArn}`,
+    maxAge: settings.maxAgeMs,
+    maxBytesEncrypted: settings.maxBytes,
+    maxMessagesEncrypted: settings.maxMessages,
   });
 }
 

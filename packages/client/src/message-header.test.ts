@@ -25,6 +25,16 @@ const wrappedBy = (...providerInfo: string[]): MessageHead => ({
   wrappedBy: providerInfo.map((info) => ({ providerId: "aws-kms", providerInfo: info })),
 });
 
+/** Version 2 of AWS's "message header structure": one pair of context, one wrapped data key, frames of 10 bytes. */
+function headerOf(tenant: string): Buffer {
+  const sized = (text: string) => Buffer.concat([Buffer.of(0, text.length), Buffer.from(text)]);
+  const context = Buffer.concat([Buffer.of(0, 1), sized("tenant"), sized(tenant)]);
+  const wrapped = [Buffer.of(0, 1), sized("aws-kms"), sized(HERE), sized("wrapped")];
+  const form = Buffer.of(2, 0, 0, 0, 10);
+  const parts = [Buffer.of(2, 0x04, 0x78), Buffer.alloc(32, 1), Buffer.of(0, context.byteLength), context, ...wrapped];
+  return Buffer.concat([...parts, form, Buffer.alloc(32, 2), Buffer.alloc(16, 3)]);
+}
+
 describe("the key that opens a message", () => {
   it("is the one that wrapped its data key", () => {
     const replaced = arn("eu-west-1", "2");
@@ -81,6 +91,21 @@ describe("a header", () => {
     expect(readHead(new Uint8Array())).toBeUndefined();
     expect(readHead(begun.subarray(0, -1))).toBeUndefined();
     expect(() => readHead(begun)).toThrow(expect.objectContaining({ code: "ciphertext_corrupted" }));
+  });
+
+  it("is read for itself, whichever was read before: alike but for one byte, or of one data key", () => {
+    const one = headerOf("acme");
+    const again = headerOf("acme");
+    again.fill(0x55, 3, 35);
+    again.fill(0x66, again.byteLength - 48);
+    const another = headerOf("acmf");
+    const smaller = headerOf("acme");
+    smaller.writeUInt32BE(7, smaller.byteLength - 52);
+    const tenants = [one, again, another, one].map((bytes) => readHead(bytes)?.encryptionContext.tenant);
+    expect(tenants).toEqual(["acme", "acme", "acmf", "acme"]);
+    expect([smaller, one].map((bytes) => readHead(bytes)?.frameBytes)).toEqual([7, 10]);
+    expect(readHead(one.subarray(0, -1))).toBeUndefined();
+    expect(readHead(Buffer.concat([one, Buffer.alloc(5)]))?.headerBytes).toBe(one.byteLength);
   });
 
   it.each([

@@ -2,7 +2,12 @@
  * What a message of the AWS Encryption SDK says before any of it is decrypted: whose it is, and which key wrapped its data
  * key. None of it is to be believed until the message's own tag was checked, but all of it can be refused at once.
  */
-import { CommitmentPolicy, CommitmentPolicySuites, NodeAlgorithmSuite } from "@aws-crypto/client-node";
+import {
+  type AlgorithmSuiteIdentifier,
+  CommitmentPolicy,
+  CommitmentPolicySuites,
+  NodeAlgorithmSuite,
+} from "@aws-crypto/client-node";
 import { ContentType, deserializeFactory } from "@aws-crypto/serialize";
 import { branchKeyId, type KeyArn, TenantKeysError } from "@tenantkeys/core";
 import { type FurtherContext, requireContext, shown } from "./encryption-context.ts";
@@ -32,7 +37,15 @@ export interface MessageHead extends BodyForm {
 }
 
 const toUtf8 = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
-const { deserializeMessageHeader } = deserializeFactory(toUtf8, NodeAlgorithmSuite);
+/** Each of the eleven suites once: to make one costs as much as the rest of reading a header. */
+const suites = new Map<AlgorithmSuiteIdentifier, NodeAlgorithmSuite>();
+function keptSuite(id: AlgorithmSuiteIdentifier): NodeAlgorithmSuite {
+  const suite = suites.get(id) ?? new NodeAlgorithmSuite(id);
+  suites.set(id, suite);
+  return suite;
+}
+// Called with `new`, which gives what a function returns.
+const { deserializeMessageHeader } = deserializeFactory(toUtf8, keptSuite as unknown as typeof NodeAlgorithmSuite);
 
 /**
  * @param bytes a message, or its beginning
@@ -41,13 +54,15 @@ const { deserializeMessageHeader } = deserializeFactory(toUtf8, NodeAlgorithmSui
  *   same bytes could then be made to open with two different data keys
  */
 export function readHead(bytes: Uint8Array): MessageHead | undefined {
+  const known = sameAsLast(bytes);
+  if (known !== undefined) return known;
   const header = parsed(bytes.subarray(0, HEADER_BYTES_MAX));
   if (header === false) {
     if (bytes.byteLength >= HEADER_BYTES_MAX) throw corrupted(`its header is longer than ${HEADER_BYTES_MAX} bytes`);
     return undefined;
   }
   const { messageHeader, algorithmSuite, headerLength, headerAuth } = header;
-  return {
+  const head: MessageHead = {
     headerBytes: headerLength + headerAuth.headerAuthLength,
     framed: messageHeader.contentType === ContentType.FRAMED_DATA,
     frameBytes: messageHeader.frameLength,
@@ -57,6 +72,29 @@ export function readHead(bytes: Uint8Array): MessageHead | undefined {
     encryptionContext: messageHeader.encryptionContext,
     wrappedBy: messageHeader.encryptedDataKeys,
   };
+  const form = bytes.slice(0, FORM_BYTES);
+  last = { form, rest: bytes.slice(ID_END, headerLength - COMMITMENT_BYTES), head };
+  return head;
+}
+
+/** Version and suite; then the message's id; then all that a head is read from; then the commitment, and the tag. */
+const FORM_BYTES = 3;
+const ID_END = FORM_BYTES + 32;
+const COMMITMENT_BYTES = 32;
+
+/**
+ * The head that was read last. Messages of one data key differ in their ids and commitments only, of which a head has
+ * nothing: for each but the first it is enough to compare bytes.
+ */
+let last: { readonly form: Uint8Array; readonly rest: Uint8Array; readonly head: MessageHead } | undefined;
+
+function sameAsLast(bytes: Uint8Array): MessageHead | undefined {
+  if (last === undefined || bytes.byteLength < last.head.headerBytes) return undefined;
+  const { form, rest, head } = last;
+  const isSame =
+    Buffer.compare(bytes.subarray(0, FORM_BYTES), form) === 0 &&
+    Buffer.compare(bytes.subarray(ID_END, ID_END + rest.byteLength), rest) === 0;
+  return isSame ? head : undefined;
 }
 
 function parsed(bytes: Uint8Array) {

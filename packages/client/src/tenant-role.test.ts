@@ -20,6 +20,7 @@ it("leads to the tenant's own role or the shared one, and to its key with replic
     keyArn: KEY_ARN,
     decryptKeyArns: [KEY_ARN, REPLICA, OLD_KEY],
     roleArn: ROLE_ARN,
+    region: KEY_ARN.split(":")[3],
   });
   expect(leads({ roleArn: SHARED_ROLE }).roleArn).toBe(SHARED_ROLE);
 });

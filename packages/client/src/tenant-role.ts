@@ -21,6 +21,8 @@ export interface Leads {
   readonly keyArn: KeyArn;
   readonly decryptKeyArns: readonly KeyArn[];
   readonly roleArn: RoleArn;
+  /** Of the key: for a KMS client. */
+  readonly region: string;
 }
 
 /**
@@ -49,11 +51,11 @@ export function whereItLeads(ref: TenantKeyRef, key: KeyItem, { accountId, regio
   const others = [...key.replicaKeyArns, ...key.previousKeyArns];
   const stranger = others.find((arn) => accountOf(arn) !== accountId);
   if (stranger !== undefined) throw refuse("replicas or previousKeyArns", stranger, `keys of account ${accountId}`);
-  return { keyArn, decryptKeyArns: [keyArn, ...others], roleArn };
+  return { keyArn, decryptKeyArns: [keyArn, ...others], roleArn, region: regionOf(keyArn) };
 }
 
 /** `arn:aws:kms:{region}:{account}:key/{id}` */
-export function regionOf(keyArn: KeyArn): string {
+function regionOf(keyArn: KeyArn): string {
   return keyArn.split(":")[3] ?? "";
 }
 
