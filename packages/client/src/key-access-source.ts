@@ -60,7 +60,11 @@ export function createKeyAccess(parts: AccessParts): TenantAccess {
   const checked = new WeakMap<KeyItem, Leads>();
   return {
     async open(ref) {
-      const [key, accountId] = await Promise.all([registry.find(ref), parts.account()]);
+      const asked = parts.account();
+      // Looked at below: until then nobody may call its failure unhandled.
+      asked.catch(() => undefined);
+      const key = await registry.find(ref);
+      const accountId = await asked;
       const leads = checked.get(key) ?? whereItLeads(ref, key, { accountId, region: parts.region });
       checked.set(key, leads);
       const { stage, tenantId, keyName } = ref;
@@ -77,9 +81,11 @@ export function createKeyAccess(parts: AccessParts): TenantAccess {
         credentials: session.credentials,
       };
       // So that it is told here, with its own code, why there is no session: the Encryption SDK would only quote it.
-      await session.credentials().catch(async (error: unknown) => {
+      try {
+        await session.credentials();
+      } catch (error) {
         throw await explain(ref, error, "sts:AssumeRole");
-      });
+      }
       return access;
     },
     explain,
