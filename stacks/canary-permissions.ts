@@ -5,15 +5,13 @@
 import {
   CANARY_PARTITION,
   CANARY_TENANT_IDS,
-  metricNamespace,
   type PolicyStatement,
-  REPLY_SOURCE,
   tenantPrincipalArn,
   VERIFICATION_PARTITIONS,
 } from "@tenantkeys/core";
 import { functionRoleArgs, scheduleRoleArgs } from "./role-args.ts";
-import { arns, context, names, settings } from "./stage.ts";
-import { tellSecurityHub } from "./verification-permissions.ts";
+import { arns, context, names } from "./stage.ts";
+import { tellAndCount, tellSecurityHub } from "./verification-permissions.ts";
 
 /** Findings of the stage itself, apart from those of any tenant. */
 const FINDINGS_OF_STAGE = `${VERIFICATION_PARTITIONS.findings}-`;
@@ -52,22 +50,7 @@ const may: readonly PolicyStatement[] = [
   // Only the sign-ups of its two tenants, as the worker takes nothing else from it.
   { Sid: "HaveItsTenantsMade", Effect: "Allow", Action: "sqs:SendMessage", Resource: arns.queue },
   { Sid: "CallForABreach", Effect: "Allow", Action: "sns:Publish", Resource: arns.alarmTopic },
-  {
-    // As tenantkeys itself: the bus's rule takes no such event, so nobody can be signed up or offboarded by it.
-    Sid: "TellOfFindings",
-    Effect: "Allow",
-    Action: "events:PutEvents",
-    Resource: arns.bus,
-    Condition: { "ForAllValues:StringEquals": { "events:source": REPLY_SOURCE } },
-  },
-  {
-    // Every resource, because CloudWatch knows no narrower one for metrics; the condition keeps it to the stage's namespace.
-    Sid: "PutTheStagesMetrics",
-    Effect: "Allow",
-    Action: "cloudwatch:PutMetricData",
-    Resource: "*",
-    Condition: { StringEquals: { "cloudwatch:namespace": metricNamespace(settings.stage) } },
-  },
+  ...tellAndCount,
   ...tellSecurityHub,
 ];
 

@@ -52,10 +52,8 @@ export const askAccessAnalyzer: readonly PolicyStatement[] = settings.accessAnal
     ]
   : [];
 
-const ofBoth: readonly PolicyStatement[] = [
-  { Sid: "LookAsAuditor", Effect: "Allow", Action: "sts:AssumeRole", Resource: arns.auditorRole },
-  ...keepRecords,
-  { Sid: "CallForCriticalFindings", Effect: "Allow", Action: "sns:Publish", Resource: arns.alarmTopic },
+/** Telling the bus of findings, and CloudWatch of counts. */
+export const tellAndCount: readonly PolicyStatement[] = [
   {
     // As tenantkeys itself: the bus's rule takes no such event, so nobody can be signed up or offboarded by it.
     Sid: "TellOfFindings",
@@ -72,6 +70,13 @@ const ofBoth: readonly PolicyStatement[] = [
     Resource: "*",
     Condition: { StringEquals: { "cloudwatch:namespace": metricNamespace(settings.stage) } },
   },
+];
+
+const ofBoth: readonly PolicyStatement[] = [
+  { Sid: "LookAsAuditor", Effect: "Allow", Action: "sts:AssumeRole", Resource: arns.auditorRole },
+  ...keepRecords,
+  { Sid: "CallForCriticalFindings", Effect: "Allow", Action: "sns:Publish", Resource: arns.alarmTopic },
+  ...tellAndCount,
   ...tellSecurityHub,
 ];
 
