@@ -117,25 +117,7 @@ function conflicts(given: Partial<KeyProfile>): readonly Conflict[] {
       field: "viaServices",
       message: `expected none: ${symmetricOnly}`,
     },
-    { broken: otherSpec && profile.serviceGrants, field: "serviceGrants", message: `expected false: ${symmetricOnly}` },
-    {
-      // A grant lets a service decrypt and without the tenant's context: it would undo both.
-      broken: !otherSpec && profile.serviceGrants && (profile.actions !== "full" || profile.strictEncryptionContext),
-      field: "serviceGrants",
-      message: 'expected false, as a grant would go round strictEncryptionContext and round actions other than "full"',
-    },
-    {
-      // A grant is bound to a tenant by its encryption context alone, and only symmetric keys have one.
-      broken: otherSpec && profile.jobRoleArns.length > 0,
-      field: "jobRoleArns",
-      message: `expected none: ${symmetricOnly}`,
-    },
-    {
-      // A grant can't be bound to a service: the job would call KMS directly.
-      broken: !otherSpec && profile.viaServices.length > 0 && profile.jobRoleArns.length > 0,
-      field: "jobRoleArns",
-      message: "expected none, as a grant would go round viaServices",
-    },
+    ...conflictsOfGrants(profile, symmetricOnly),
     {
       broken: otherSpec && inCustomStore,
       field: "keySpec",
@@ -170,4 +152,29 @@ function conflicts(given: Partial<KeyProfile>): readonly Conflict[] {
     },
   ];
   return all.filter(({ broken }) => broken);
+}
+
+function conflictsOfGrants(profile: KeyProfile, symmetricOnly: string): readonly Conflict[] {
+  const otherSpec = profile.keySpec !== "SYMMETRIC_DEFAULT";
+  return [
+    { broken: otherSpec && profile.serviceGrants, field: "serviceGrants", message: `expected false: ${symmetricOnly}` },
+    {
+      // A grant lets a service decrypt and without the tenant's context: it would undo both.
+      broken: !otherSpec && profile.serviceGrants && (profile.actions !== "full" || profile.strictEncryptionContext),
+      field: "serviceGrants",
+      message: 'expected false, as a grant would go round strictEncryptionContext and round actions other than "full"',
+    },
+    {
+      // A grant is bound to a tenant by its encryption context alone, and only symmetric keys have one.
+      broken: otherSpec && profile.jobRoleArns.length > 0,
+      field: "jobRoleArns",
+      message: `expected none: ${symmetricOnly}`,
+    },
+    {
+      // A grant can't be bound to a service: the job would call KMS directly.
+      broken: !otherSpec && profile.viaServices.length > 0 && profile.jobRoleArns.length > 0,
+      field: "jobRoleArns",
+      message: "expected none, as a grant would go round viaServices",
+    },
+  ];
 }
