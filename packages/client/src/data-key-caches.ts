@@ -1,6 +1,7 @@
-/** A cache of data keys for each tenant key, never one for two: what is kept of one tenant can't come up for another. */
+/** The data keys that are kept of each tenant key, and the Encryption SDK's managers of them. */
 import type { NodeMaterialsManager } from "@aws-crypto/client-node";
-import { type KeyArn, type TenantId, TenantKeysError } from "@tenantkeys/core";
+import type { KeyArn } from "@tenantkeys/core";
+import { createCachesByTenantKey, within } from "./caches-by-tenant-key.ts";
 import {
   createDataKeyCache,
   type DataKeyCache,
@@ -43,9 +44,6 @@ export interface DataKeyCaches {
   destroy(): void;
 }
 
-/** What is too old is wiped by then, although nobody asks for it. */
-const SWEEP_MS = 10_000;
-
 /** @throws TenantKeysError `settings_invalid` */
 export function dataKeyCacheSettings(
   limits: DataKeyCacheLimits,
@@ -62,58 +60,28 @@ export function dataKeyCacheSettings(
   };
 }
 
-function within(field: string, value: number, max: number): number {
-  if (Number.isInteger(value) && value >= 1 && value <= max) return value;
-  const wanted = `${field}: expected a whole number from 1 to ${max}, got ${value}`;
-  throw new TenantKeysError("settings_invalid", wanted, { field });
-}
-
 interface Held {
-  readonly tenantId: TenantId;
   readonly cache: DataKeyCache;
   /** One per ARN: the key's, and those of keys that it replaced. */
   readonly managers: Map<KeyArn, NodeMaterialsManager>;
+  wipeOld(): void;
+  close(): void;
 }
 
 export function createDataKeyCaches(settings: DataKeyCacheSettings): DataKeyCaches {
-  // In the order of use: the first is the one not used for longest.
-  const caches = new Map<string, Held>();
-  let newest: string | undefined;
-  const drop = (key: string) => {
-    caches.get(key)?.cache.close();
-    caches.delete(key);
-  };
-  const held = (ref: TenantKeyRef): Held => {
-    const key = `${ref.stage}/${ref.tenantId}/${ref.keyName}`;
-    const kept = caches.get(key);
-    // Asked for again and again it stays where it is: moving an entry costs more than finding it.
-    if (kept !== undefined && key === newest) return kept;
-    const one = kept ?? { tenantId: ref.tenantId, cache: createDataKeyCache(settings), managers: new Map() };
-    caches.delete(key);
-    caches.set(key, one);
-    newest = key;
-    const oldest = caches.keys().next();
-    if (caches.size > settings.cachedKeysMax && oldest.done !== true) drop(oldest.value);
-    return one;
-  };
-  // One timer for all of them. It keeps no process alive, and no Lambda from being frozen.
-  const sweep = setInterval(() => {
-    for (const { cache } of caches.values()) cache.wipeOld();
-  }, SWEEP_MS).unref();
+  const caches = createCachesByTenantKey<Held>(settings.cachedKeysMax, () => {
+    const cache = createDataKeyCache(settings);
+    return { cache, managers: new Map(), wipeOld: cache.wipeOld, close: cache.close };
+  });
   return {
-    of: (ref) => held(ref).cache,
+    of: (ref) => caches.of(ref).cache,
     managerOf(ref, keyArn, make) {
-      const { cache, managers } = held(ref);
+      const { cache, managers } = caches.of(ref);
       const manager = managers.get(keyArn) ?? make(cache);
       managers.set(keyArn, manager);
       return manager;
     },
-    forget(tenantId) {
-      for (const [key, one] of caches) if (one.tenantId === tenantId) drop(key);
-    },
-    destroy() {
-      clearInterval(sweep);
-      for (const key of [...caches.keys()]) drop(key);
-    },
+    forget: caches.forget,
+    destroy: caches.destroy,
   };
 }

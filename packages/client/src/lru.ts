@@ -6,9 +6,11 @@ export interface Lru<Value> {
   delete(key: string): void;
   deleteWhere(test: (key: string, value: Value) => boolean): void;
   clear(): void;
+  values(): Iterable<Value>;
 }
 
-export function createLru<Value>(entriesMax: number): Lru<Value> {
+/** @param onDropped told of each value that goes, however it goes; not of one that another takes the place of */
+export function createLru<Value>(entriesMax: number, onDropped: (value: Value) => void = () => {}): Lru<Value> {
   // A Map keeps the order in which its entries were set: the first is the one that wasn't used for longest.
   const values = new Map<string, Value>();
   let newest: string | undefined;
@@ -16,6 +18,10 @@ export function createLru<Value>(entriesMax: number): Lru<Value> {
     values.delete(key);
     values.set(key, value);
     newest = key;
+  };
+  const drop = (key: string) => {
+    const value = values.get(key);
+    if (values.delete(key) && value !== undefined) onDropped(value);
   };
   return {
     get(key) {
@@ -27,16 +33,15 @@ export function createLru<Value>(entriesMax: number): Lru<Value> {
     set(key, value) {
       set(key, value);
       const oldest = values.keys().next();
-      if (values.size > entriesMax && oldest.done !== true) values.delete(oldest.value);
+      if (values.size > entriesMax && oldest.done !== true) drop(oldest.value);
     },
-    delete(key) {
-      values.delete(key);
-    },
+    delete: drop,
     deleteWhere(test) {
-      for (const [key, value] of values) if (test(key, value)) values.delete(key);
+      for (const [key, value] of values) if (test(key, value)) drop(key);
     },
     clear() {
-      values.clear();
+      for (const key of [...values.keys()]) drop(key);
     },
+    values: () => values.values(),
   };
 }

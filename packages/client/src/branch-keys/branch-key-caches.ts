@@ -5,8 +5,7 @@
  * and would then wrap with 32 zeros, which anybody can unwrap. Here every message gets a copy of its own.
  */
 import { NodeBranchKeyMaterial } from "@aws-crypto/material-management";
-import { TenantKeysError } from "@tenantkeys/core";
-import type { TenantKeyRef } from "../key-access.ts";
+import { type CachesByTenantKey, createCachesByTenantKey, within } from "../caches-by-tenant-key.ts";
 
 export interface BranchKeyLimits {
   /** 1 to 3,600; default 300. For so long a process goes on with a branch key that KMS would refuse to unwrap. */
@@ -24,14 +23,8 @@ export interface BranchKeyCache {
   get(name: string, read: () => Promise<NodeBranchKeyMaterial>): Promise<NodeBranchKeyMaterial>;
 }
 
-export interface BranchKeyCaches {
-  of(ref: TenantKeyRef): BranchKeyCache;
-  forget(tenantId: string): void;
-  destroy(): void;
-}
+export type BranchKeyCaches = CachesByTenantKey<BranchKeyCache>;
 
-/** What is too old is wiped by then, although nobody asks for it. */
-const SWEEP_MS = 10_000;
 /** A branch key is rotated once a year or so: more versions than these are hardly read at the same time. */
 const VERSIONS_MAX = 20;
 
@@ -41,34 +34,8 @@ export function createBranchKeyCaches(
   nowMs: () => number,
 ): BranchKeyCaches {
   const maxAgeMs = 1_000 * within("maxAgeSeconds", maxAgeSeconds, 3_600);
-  within("tenantKeysMax", tenantKeysMax, 100_000);
-  // In the order of use.
-  const caches = new Map<string, { readonly tenantId: string; readonly cache: Cache }>();
-  const drop = (key: string) => {
-    caches.get(key)?.cache.close();
-    caches.delete(key);
-  };
-  const sweep = setInterval(() => {
-    for (const { cache } of caches.values()) cache.wipeOld();
-  }, SWEEP_MS).unref();
-  return {
-    of({ stage, tenantId, keyName }) {
-      const key = `${stage}/${tenantId}/${keyName}`;
-      const held = caches.get(key) ?? { tenantId, cache: new Cache(maxAgeMs, nowMs) };
-      caches.delete(key);
-      caches.set(key, held);
-      const oldest = caches.keys().next();
-      if (caches.size > tenantKeysMax && oldest.done !== true) drop(oldest.value);
-      return held.cache;
-    },
-    forget(tenantId) {
-      for (const [key, held] of caches) if (held.tenantId === tenantId) drop(key);
-    },
-    destroy() {
-      clearInterval(sweep);
-      for (const key of [...caches.keys()]) drop(key);
-    },
-  };
+  const keysMax = within("tenantKeysMax", tenantKeysMax, 100_000);
+  return createCachesByTenantKey(keysMax, () => new Cache(maxAgeMs, nowMs));
 }
 
 interface Entry {
@@ -150,10 +117,4 @@ function copyOf(material: NodeBranchKeyMaterial): NodeBranchKeyMaterial {
   return new NodeBranchKeyMaterial(material.branchKey(), material.branchKeyIdentifier, version, {
     ...material.encryptionContext,
   });
-}
-
-function within(field: string, value: number, max: number): number {
-  if (Number.isInteger(value) && value >= 1 && value <= max) return value;
-  const message = `${field}: expected a whole number from 1 to ${max}, got ${value}`;
-  throw new TenantKeysError("settings_invalid", message, { field });
 }
