@@ -1,11 +1,11 @@
 /** Raw data keys, for what the Encryption SDK's messages don't fit: the plaintext is there while a function runs. */
 import { inspect } from "node:util";
-import { asTenantKeysError, type KeyArn, TenantKeysError } from "@tenantkeys/core";
+import { asTenantKeysError, type KeyArn, regionOfKey, TenantKeysError } from "@tenantkeys/core";
 import { encryptionContextOf, type FurtherContext } from "./encryption-context.ts";
 import type { KeyAccess, TenantKeyRef } from "./key-access.ts";
 import { errorName, type KeyUse } from "./key-use.ts";
 import { forgetLastMatch } from "./materials.ts";
-import { corrupted, regionOf } from "./message-header.ts";
+import { corrupted } from "./message-header.ts";
 
 /** KMS takes no longer CiphertextBlob. */
 const WRAPPED_BYTES_MAX = 6_144;
@@ -81,8 +81,8 @@ async function unwrap(
 
 /** In the Region of the session, the one that encrypts now first. At most 25 were replaced, so the tries have a bound. */
 function keysHere({ keyArn, decryptKeyArns }: KeyAccess): readonly KeyArn[] {
-  const here = regionOf(keyArn);
-  return [keyArn, ...decryptKeyArns.filter((arn) => arn !== keyArn && regionOf(arn) === here)];
+  const here = regionOfKey(keyArn);
+  return [keyArn, ...decryptKeyArns.filter((arn) => arn !== keyArn && regionOfKey(arn) === here)];
 }
 
 async function withPlaintext<T>(

@@ -9,7 +9,7 @@ import {
   NodeAlgorithmSuite,
 } from "@aws-crypto/client-node";
 import { ContentType, deserializeFactory } from "@aws-crypto/serialize";
-import { branchKeyId, type KeyArn, TenantKeysError } from "@tenantkeys/core";
+import { branchKeyId, type KeyArn, regionOfKey, TenantKeysError } from "@tenantkeys/core";
 import { type FurtherContext, requireContext, shown } from "./encryption-context.ts";
 import type { KeyAccess, TenantKeyRef } from "./key-access.ts";
 
@@ -142,10 +142,10 @@ export function requireOwnMessage(head: MessageHead, access: KeyAccess, further?
  * key open the same ciphertexts.
  */
 export function usableHere(keyArn: KeyArn, access: KeyAccess): KeyArn {
-  const here = regionOf(access.keyArn);
-  if (regionOf(keyArn) === here) return keyArn;
+  const here = regionOfKey(access.keyArn);
+  if (regionOfKey(keyArn) === here) return keyArn;
   const keyId = keyIdOf(keyArn);
-  const replica = access.decryptKeyArns.find((arn) => regionOf(arn) === here && keyIdOf(arn) === keyId);
+  const replica = access.decryptKeyArns.find((arn) => regionOfKey(arn) === here && keyIdOf(arn) === keyId);
   if (keyId.startsWith("mrk-") && replica !== undefined) return replica;
   throw new TenantKeysError(
     "key_unknown",
@@ -154,8 +154,6 @@ export function usableHere(keyArn: KeyArn, access: KeyAccess): KeyArn {
   );
 }
 
-/** `arn:aws:kms:{region}:{account}:key/{id}` */
-export const regionOf = (keyArn: KeyArn): string => keyArn.split(":")[3] ?? "";
 const keyIdOf = (keyArn: KeyArn): string => keyArn.slice(keyArn.lastIndexOf("/") + 1);
 
 /** No other tenant's: this client was only not told of branch keys. */

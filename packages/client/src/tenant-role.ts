@@ -4,6 +4,7 @@ import {
   type KeyArn,
   type Region,
   type RoleArn,
+  regionOfKey,
   stageArns,
   TenantKeysError,
   tenantOfRole,
@@ -51,12 +52,7 @@ export function whereItLeads(ref: TenantKeyRef, key: KeyItem, { accountId, regio
   const others = [...key.replicaKeyArns, ...key.previousKeyArns];
   const stranger = others.find((arn) => accountOf(arn) !== accountId);
   if (stranger !== undefined) throw refuse("replicas or previousKeyArns", stranger, `keys of account ${accountId}`);
-  return { keyArn, decryptKeyArns: [keyArn, ...others], roleArn, region: regionOf(keyArn) };
-}
-
-/** `arn:aws:kms:{region}:{account}:key/{id}` */
-function regionOf(keyArn: KeyArn): string {
-  return keyArn.split(":")[3] ?? "";
+  return { keyArn, decryptKeyArns: [keyArn, ...others], roleArn, region: regionOfKey(keyArn) };
 }
 
 function accountOf(keyArn: KeyArn): string {

@@ -80,3 +80,8 @@ export const parseAccountId = parse<AccountId>("accountId", ACCOUNT_ID_PATTERN, 
 export const parseRegion = parse<Region>("region", REGION_PATTERN, "an AWS Region such as eu-west-1");
 /** @throws TenantKeysError `identifier_invalid` */
 export const parseAttemptId = parse<AttemptId>("attemptId", ATTEMPT_ID_PATTERN, "8 to 64 letters, digits and -");
+
+/** `arn:aws:kms:{region}:{account}:key/{id}` */
+export function regionOfKey(keyArn: KeyArn): string {
+  return keyArn.split(":")[3] ?? "";
+}

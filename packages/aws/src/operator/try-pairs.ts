@@ -6,12 +6,12 @@
 import { randomBytes } from "node:crypto";
 import {
   isCanaryTenant,
-  type KeyArn,
   type KeyProfile,
   type KeyProof,
   keyUsage,
   type Pair,
   type RoleArn,
+  regionOfKey,
   type StageContext,
   samplePairs,
   type TenantId,
@@ -156,7 +156,7 @@ async function tryOwn(trial: Trial, session: TenantSession, index: number): Prom
 async function tryOwnKey(trial: Trial, session: TenantSession, key: TriedKey): Promise<void> {
   const { tally, run } = trial;
   const { profile, keyArn, tenantId, own } = key;
-  const kms = session.kmsIn(regionOf(keyArn));
+  const kms = session.kmsIn(regionOfKey(keyArn));
   const turn = () => trial.kmsTurns.takeTurn(run, "kms");
   const options = { abortSignal: run.signal };
   const said = encryptionContext(trial.context, key);
@@ -249,7 +249,7 @@ function tryRole({ sessions, tally, context }: Trial, session: TenantId, tenantI
 
 async function tryKey(trial: Trial, session: TenantSession, key: TriedKey, attempt: KeyAttempt): Promise<void> {
   const { keyArn, ciphertext, profile } = key;
-  const kms = session.kmsIn(regionOf(keyArn));
+  const kms = session.kmsIn(regionOfKey(keyArn));
   const said = encryptionContext(trial.context, key);
   const options = { abortSignal: trial.run.signal };
   if (profile === undefined) throw new NothingToTry("its profile isn't known");
@@ -316,8 +316,4 @@ function triedBy(session: TenantId, { tenantId, keyName, keyArn }: TriedKey, att
 
 function encryptionContext({ stage }: StageContext, { tenantId, keyName }: TriedKey) {
   return tenantEncryptionContext(stage, tenantId, keyName);
-}
-
-function regionOf(keyArn: KeyArn): string {
-  return keyArn.split(":")[3] ?? "";
 }

@@ -3,7 +3,7 @@
  * says, or more often. A use that AWS refused counts as well: who tried another tenant's key is worth knowing.
  */
 import { isCanaryTenant } from "../canary.ts";
-import type { AccountId, KeyArn, KeyName, Region, TenantId } from "../ids.ts";
+import { type AccountId, type KeyArn, type KeyName, type Region, regionOfKey, type TenantId } from "../ids.ts";
 import type { KeyProfile } from "../key-profile.ts";
 import { tenantOfRole, tenantRoleArn } from "../names.ts";
 import { type StageContext, tenantPrincipalArn } from "../stage-context.ts";
@@ -54,7 +54,7 @@ export function unusualUses(event: KmsEvent, keyArn: KeyArn, expected: ExpectedU
   return [
     byStranger,
     isUsualAddress(event.sourceAddress, expected) ? [] : say("address", expectedAddresses(expected.profile)),
-    isUsualRegion(event.region, keyArn) ? [] : say("region", `uses in the key's own Region, ${regionOf(keyArn)}`),
+    isUsualRegion(event.region, keyArn) ? [] : say("region", `uses in the key's own Region, ${regionOfKey(keyArn)}`),
   ].flat();
 }
 
@@ -149,11 +149,7 @@ function isUsualAddress(address: string | undefined, { profile, isInside }: Expe
 
 /** A replica is a key of its own Region, with an ARN of its own. */
 function isUsualRegion(region: Region, keyArn: KeyArn): boolean {
-  return region === regionOf(keyArn);
-}
-
-function regionOf(keyArn: KeyArn): string {
-  return keyArn.split(":")[3] ?? "";
+  return region === regionOfKey(keyArn);
 }
 
 function expectedPrincipals({ context, tenantId, profile }: ExpectedUse): string {
